@@ -1,12 +1,12 @@
 """RTP data packets (RFC 3550 §5.1) with header extensions (RFC 8285): one packet, or a batch through NumPy.
 
-     0                   1                   2                   3
-     0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
-    +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
-    |V=2|P|X|  CC   |M|     PT      |       sequence number         |
-    |                           timestamp                           |
-    |                             SSRC                              |
-    |              CSRC × CC, extension if X, payload …             |
+ 0                   1                   2                   3
+ 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
++-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+|V=2|P|X|  CC   |M|     PT      |       sequence number         |
+|                           timestamp                           |
+|                             SSRC                              |
+|              CSRC × CC, extension if X, payload …             |
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ class Format:
 
     @property
     def media(self) -> str:
-        """"video" or "audio"."""
+        """ "video" or "audio"."""
         return "video" if self.encoding.upper() in {"H264", "VP8", "JPEG"} else "audio"
 
 

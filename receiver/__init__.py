@@ -1,0 +1,1 @@
+"""Receive, account, order, decode, play."""

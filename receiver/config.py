@@ -1,0 +1,58 @@
+"""Everything the receiver was asked to do, already checked: what the command line makes and the pipeline reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from receiver.media import Format
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """`--latency`: a fixed time, or adaptive between quick (0) and safe (1)."""
+
+    fixed: int | None = None
+    """ns; None: adaptive."""
+    caution: float = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Where packets are expected."""
+
+    host: str | None = None
+    """address to bind, a multicast group to join, or None for every address of this machine."""
+    ports: tuple[int, ...] = (5004, 5005, 5006, 5007)
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiverConfig:
+    listen: Listen = Listen()
+    formats: Mapping[int, Format] | None = None
+    """payload types from an SDP; None: the default map."""
+    mapped: Mapping[int, Format] = field(default_factory=dict)
+    """--map, stronger than both."""
+    audio: str = "speaker"
+    """speaker, speaker:NAME, FILE.wav, - or none."""
+    video: str = "window"
+    """window, FILE.y4m (also a FIFO), FILE.mp4, - or none."""
+    record: str | None = None
+    latency: Latency = Latency()
+    ssrc: int | None = None
+    gro: bool = True
+    duration: int | None = None
+    """ns; None: until the sender says goodbye, or Ctrl-C."""
+    bind: str | None = None
+    interface: str | None = None
+    family: int = 0
+    rtcp_to: tuple[str, int] | None = None
+    json: bool = False
+    """the report goes to stdout."""
+    report: str | None = None
+    """directory for report.json."""
+    picture: str | None = None
+    """keep the last picture played in this PNG file."""
+    quiet: bool = False
+    verbose: int = 0
+    given: dict[str, object] = field(default_factory=dict)

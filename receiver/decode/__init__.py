@@ -1,0 +1,1 @@
+"""Decoders: access units in, pictures and samples out."""

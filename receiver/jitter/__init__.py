@@ -1,0 +1,1 @@
+"""Order, waiting and lip-sync."""

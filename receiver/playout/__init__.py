@@ -1,0 +1,1 @@
+"""Where pictures and samples go, each at its moment."""

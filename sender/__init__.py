@@ -1,0 +1,1 @@
+"""Capture, encode, packetize, pace, send."""

@@ -1,0 +1,1 @@
+"""Sources: each gives stamped frames when they are due."""

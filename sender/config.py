@@ -1,0 +1,53 @@
+"""Everything the sender was asked to do, already checked: what the command line makes and the pipeline reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One destination."""
+
+    host: str
+    port: int
+    classical: bool = False
+    """rtp://: video on `port`, audio on `port` + 2, RTCP one above each. Otherwise all on `port` (RFC 5761)."""
+
+
+@dataclass(frozen=True, slots=True)
+class SenderConfig:
+    targets: tuple[Target, ...]
+    audio: str = "mic"
+    """mic, mic:NAME, tone, none, or a file's path."""
+    audio_codec: str = "opus"
+    audio_bitrate: int = 64_000
+    video: str = "camera"
+    """camera, camera:WHICH, pattern, none, - (YUV4MPEG2 on stdin), or the path of a file or FIFO."""
+    video_codec: str = "h264"
+    video_bitrate: int = 2_000_000
+    size: tuple[int, int] | None = None
+    """None: the source's own; pattern: 1280x720."""
+    fps: float | None = None
+    """None: the source's own; pattern: 30."""
+    loop: bool = False
+    sdp: str | None = None
+    """write the description of what is sent to this file."""
+    duration: int | None = None
+    """ns; None: until the end of the sources, or Ctrl-C."""
+    bind: str | None = None
+    interface: str | None = None
+    ttl: int = 1
+    """of multicast; unicast keeps the system's."""
+    dscp: int | None = None
+    rtcp_to: tuple[str, int] | None = None
+    family: int = 0
+    """4, 6, or 0 for either."""
+    max_datagram: int = 1200
+    """bytes of UDP payload."""
+    json: bool = False
+    """the report goes to stdout."""
+    quiet: bool = False
+    verbose: int = 0
+    given: dict[str, object] = field(default_factory=dict)
+    """the options as given, for the report's `configuration`."""

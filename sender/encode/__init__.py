@@ -1,0 +1,1 @@
+"""Encoders: frames in, access units out."""

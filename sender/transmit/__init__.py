@@ -1,0 +1,1 @@
+"""What the sender session is made of."""
