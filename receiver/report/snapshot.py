@@ -1,0 +1,155 @@
+"""What the receiver knows at one moment: frozen, cumulative, the one object that every view is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from receiver.media import AudioPlayoutStatistics, VideoPlayoutStatistics
+
+if TYPE_CHECKING:
+    from receiver.account.ledger import LedgerCounts
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """A share that never travels without what it is a share of."""
+
+    numerator: int | None
+    denominator: int | None
+
+    @property
+    def value(self) -> float | None:
+        """None where either part is unknown, or nothing was there to take a share of."""
+        if self.numerator is None or not self.denominator:
+            return None
+        return self.numerator / self.denominator
+
+    def __str__(self) -> str:
+        """`0.48 % (29/6012)`, or `unknown`."""
+        if self.value is None:
+            return "unknown"
+        return f"{100 * self.value:.2f} % ({self.numerator}/{self.denominator})"
+
+
+@dataclass(frozen=True, slots=True)
+class Percentiles:
+    """Milliseconds; None where nothing was measured."""
+
+    mean: float | None = None
+    p50: float | None = None
+    p95: float | None = None
+    p99: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BufferSnapshot:
+    """The jitter buffer of one stream."""
+
+    delay_mean_ms: float | None = None
+    """webrtc-stats jitterBufferDelay / jitterBufferEmittedCount."""
+    target_ms: float | None = None
+    """what it aims at now."""
+    emitted: int = 0
+    """webrtc-stats jitterBufferEmittedCount: units handed on."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSnapshot:
+    """One epoch of one SSRC."""
+
+    ssrc: int
+    epoch: int
+    media: str
+    """audio or video."""
+    encoding: str
+    payload_type: int
+    ledger: LedgerCounts
+    cname: str | None = None
+    packets_received: int | None = None
+    """datagrams of this SSRC and epoch, every copy; None: not counted apart from the ledger."""
+    bitrate_bps: float | None = None
+    """RTP payload over the last second or so."""
+    jitter_ms: float | None = None
+    """interarrival jitter, RFC 3550 §6.4.1."""
+    delay_variation_ms: Percentiles | None = None
+    """above the least transit seen, RFC 5481."""
+    rtt_ms: float | None = None
+    one_way_delay_ms: float | None = None
+    """None: the two clocks were not compared."""
+    buffer: BufferSnapshot = BufferSnapshot()
+    playout_delay_ms: Percentiles | None = None
+    """playout − (capture instant + least transit seen)."""
+    av_skew_ms: Percentiles | None = None
+    """of the size of audio playout − video playout."""
+    video: VideoPlayoutStatistics | None = None
+    audio: AudioPlayoutStatistics | None = None
+    loss_runs: Mapping[int, int] = field(default_factory=dict)
+    """length of a run of lost packets → how often."""
+
+
+@dataclass(frozen=True, slots=True)
+class SocketSnapshot:
+    """What cannot be attributed to a stream."""
+
+    datagrams: int = 0
+    unparsed: Mapping[str, int] = field(default_factory=dict)
+    """reason → datagrams."""
+    kernel_drops: int | None = None
+    """datagrams this machine's kernel dropped; None where the platform does not say."""
+    kernel_drops_exact: bool = True
+    """False under UDP_GRO, where the kernel counts aggregates."""
+    queue_drops: Mapping[str, int] = field(default_factory=dict)
+    """bounded queue inside the program → what it threw away when full."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened once."""
+
+    time_s: float
+    """since the start."""
+    kind: str
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    time_s: float
+    """since the start."""
+    streams: tuple[StreamSnapshot, ...] = ()
+    socket: SocketSnapshot = SocketSnapshot()
+    events: tuple[Event, ...] = ()
+
+
+def ratios(counts: LedgerCounts) -> dict[str, Ratio]:
+    """The five shares of what was sent; unknown while what was sent is."""
+    sent = counts.sent if counts.sent_known else None
+    return {
+        "network_loss": Ratio(counts.lost_network, sent),
+        "local_drop": Ratio(counts.lost_local, sent),
+        "late": Ratio(counts.late, sent),
+        "recovered": Ratio(counts.recovered_rtx + counts.recovered_fec, sent),
+        "effective_loss": Ratio(counts.missed, sent),
+    }
+
+
+def broken_invariants(stream: StreamSnapshot) -> list[str]:
+    """What does not add up at the end of a run: [] when the ledger balances."""
+    counts = stream.ledger
+    played = counts.in_time + counts.recovered_rtx + counts.recovered_fec + counts.missed
+    came = counts.arrived + counts.duplicates + counts.after_close + counts.before_join
+    sums = [("lost = local + sender + network", counts.lost, _sum(counts))]
+    if counts.sent_known:
+        sums.append(("sent = arrived + lost", counts.sent, counts.arrived + (counts.lost or 0)))
+        sums.append(("sent = in_time + recovered + missed", counts.sent, played))
+    if stream.packets_received is not None:
+        sums.append(("received = arrived + duplicates + after_close + before_join", stream.packets_received, came))
+    return [f"{rule}: {left} ≠ {right}" for rule, left, right in sums if left != right]
+
+
+def _sum(counts: LedgerCounts) -> int | None:
+    parts = (counts.lost_local, counts.lost_sender, counts.lost_network)
+    known = [part for part in parts if part is not None]
+    return sum(known) if len(known) == len(parts) else counts.lost
