@@ -1,0 +1,86 @@
+"""How long to wait: the target delay of the jitter buffer, a policy that can be replaced.
+
+Lateness is a frame's last arrival minus the moment a packet of least transit would have arrived: the delay
+that this frame needed. All times are ns.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+from receiver.config import Latency
+
+MILLISECOND = 1_000_000
+_WINDOW = 512
+"""frames: 10 s of 20 ms audio, 17 s of 30 fps video."""
+_FALL_PER_SECOND = 4 * MILLISECOND
+"""what a resampler bound to 0.5 % can follow."""
+
+
+class TargetDelay(Protocol):
+    """The delay between a packet of least transit and its playout, and how much longer a hole may hold it up."""
+
+    def observe(self, lateness: int, now: int) -> None:
+        """One frame needed this much delay."""
+
+    @property
+    def delay(self) -> int: ...
+
+    @property
+    def patience(self) -> int:
+        """beyond `delay`, for a frame that is not whole."""
+
+
+class FixedDelay:
+    """`--latency 60ms`: never moves."""
+
+    patience = 0
+
+    def __init__(self, delay: int) -> None:
+        self.delay = delay
+
+    def observe(self, lateness: int, now: int) -> None:
+        """A fixed delay learns nothing."""
+
+
+class AdaptiveDelay:
+    """The quantile of recent lateness that leaves `late_share` of the frames behind: up at once, down slowly.
+
+    One spike among 512 frames is below the quantile, so it costs itself only and leaves no delay behind.
+    """
+
+    def __init__(self, *, late_share: float, margin: int, start: int, ceiling: int = 2_000 * MILLISECOND) -> None:
+        self._quantile = 1 - late_share
+        self._margin = margin
+        self._ceiling = ceiling
+        self._recent = np.zeros(_WINDOW, np.int64)
+        self._count = 0
+        self._changed: int | None = None
+        self.delay = start
+
+    @property
+    def patience(self) -> int:
+        return max(10 * MILLISECOND, self.delay // 2)
+
+    def observe(self, lateness: int, now: int) -> None:
+        self._recent[self._count % _WINDOW] = lateness
+        self._count += 1
+        filled = min(self._count, _WINDOW)
+        rank = min(filled - 1, int(self._quantile * filled))
+        wanted = min(self._ceiling, max(0, int(np.partition(self._recent[:filled], rank)[rank])) + self._margin)
+        elapsed = 0 if self._changed is None else now - self._changed
+        self._changed = now
+        fall = _FALL_PER_SECOND * elapsed // 1_000_000_000
+        self.delay = wanted if wanted > self.delay or filled <= 16 else max(wanted, self.delay - fall)
+
+
+def policy(latency: Latency, media: str) -> TargetDelay:
+    """What `--latency` means for a stream. A late picture is still shown, late sound is lost: audio waits longer."""
+    if latency.fixed is not None:
+        return FixedDelay(latency.fixed)
+    ease = (1 - latency.caution) ** 2
+    if media == "audio":
+        return AdaptiveDelay(late_share=0.01 * ease, margin=2 * MILLISECOND, start=20 * MILLISECOND)
+    return AdaptiveDelay(late_share=0.05 * ease, margin=MILLISECOND // 2, start=10 * MILLISECOND)
