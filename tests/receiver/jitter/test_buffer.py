@@ -130,9 +130,9 @@ def test_what_was_overtaken_at_the_start_still_comes_first() -> None:
     buffer = video()
     first, middle, last = frame(10, 0)
     buffer.insert(packets(middle))
-    assert buffer.pop(0, deadline) == []
+    assert buffer.pop(-1, deadline) == []
     buffer.insert(packets(first, last))
-    assert [(f.first, f.missing) for f in buffer.pop(0, deadline)] == [(10, 0)]
+    assert [(f.first, f.missing) for f in buffer.pop(-1, deadline)] == [(10, 0)]
 
 
 @pytest.mark.parametrize("came_first", [1, 2])
