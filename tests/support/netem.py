@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -202,7 +202,7 @@ class Link:
         self._index = 0
         self._origin: int | None = None
         self._last_arrival = 0
-        self._under_way: list[tuple[int, int, bytes]] = []
+        self._under_way: list[tuple[int, int, bytes, Hashable]] = []
         self._order = count()
 
     def change(self, conditions: Conditions) -> None:
@@ -210,39 +210,56 @@ class Link:
         self.conditions = conditions
         self._bottleneck = Bottleneck(conditions)
 
-    def send(self, datagram: bytes, now: int) -> Fate:
-        """Hands one datagram to the network at `now`; the answer tells what will become of it."""
+    def send(self, datagram: bytes, now: int, path: Hashable = None) -> Fate:
+        """Hands one datagram to the network at `now`; the answer tells what will become of it. `path` comes out again
+        with it: several port pairs may share one link."""
         if self._origin is None:
             self._origin = now
-        c = self.conditions
-        if c.only is not None and not c.only(datagram):
-            return self._finish(-1, now, datagram, "exempt", (now + c.delay,))
-        index, self._index = self._index, self._index + 1
-        drawn = {use: stream.next() for use, stream in self._draws.items()}
-        what = self._loss(index, now - self._origin, drawn)
-        if what is not None:
-            return self._finish(index, now, datagram, what, ())
-        departure = self._bottleneck.depart(now - self._origin, len(datagram))
-        if departure is None:
-            return self._finish(index, now, datagram, "queue", ())
-        arrivals = [self._arrival(index, departure + self._origin, drawn["jitter"])]
-        if index in c.repeat or drawn["copy"] < c.duplication:
-            arrivals.append(self._arrival(index, departure + self._origin, drawn["jitter_copy"]))
-        what = "corrupted" if drawn["corrupt"] < c.corruption else "delivered"
-        bit = int(drawn["corrupt_at"] * len(datagram) * 8) if what == "corrupted" else None
-        return self._finish(index, now, datagram, what, tuple(arrivals), bit)
+        fate, data = self._decide(datagram, now)
+        if self._keep_log:
+            self.log.append(fate)
+        self.counts[fate.what] += 1
+        self.counts["copies"] += max(0, len(fate.arrivals) - 1)
+        for arrival in fate.arrivals:
+            heapq.heappush(self._under_way, (arrival, next(self._order), data, path))
+        return fate
 
     def due(self, now: int) -> list[tuple[int, bytes]]:
         """What has arrived by `now`: (arrival time, datagram) in the order of arrival."""
+        return [(moment, data) for moment, data, _ in self.arrivals(now)]
+
+    def arrivals(self, now: int) -> list[tuple[int, bytes, Hashable]]:
+        """`due`, with the path of each."""
         arrived = []
         while self._under_way and self._under_way[0][0] <= now:
-            moment, _, datagram = heapq.heappop(self._under_way)
-            arrived.append((moment, datagram))
+            moment, _, data, path = heapq.heappop(self._under_way)
+            arrived.append((moment, data, path))
         return arrived
 
     def next_time(self) -> int | None:
         """When the next datagram arrives; None: nothing is under way."""
         return self._under_way[0][0] if self._under_way else None
+
+    def _decide(self, datagram: bytes, now: int) -> tuple[Fate, bytes]:
+        """The fate, and the bytes as they will arrive."""
+        c = self.conditions
+        size, head = len(datagram), datagram[:12]
+        assert self._origin is not None
+        if c.only is not None and not c.only(datagram):
+            return Fate(-1, now, size, head, "exempt", (now + c.delay,)), datagram
+        index, self._index = self._index, self._index + 1
+        drawn = {use: stream.next() for use, stream in self._draws.items()}
+        what = self._loss(index, now - self._origin, drawn)
+        departure = None if what is not None else self._bottleneck.depart(now - self._origin, size)
+        if departure is None:
+            return Fate(index, now, size, head, what or "queue", ()), datagram
+        arrivals = [self._arrival(index, departure + self._origin, drawn["jitter"])]
+        if index in c.repeat or drawn["copy"] < c.duplication:
+            arrivals.append(self._arrival(index, departure + self._origin, drawn["jitter_copy"]))
+        if drawn["corrupt"] < c.corruption:
+            damaged = flip(datagram, int(drawn["corrupt_at"] * size * 8))
+            return Fate(index, now, size, head, "corrupted", tuple(arrivals)), damaged
+        return Fate(index, now, size, head, "delivered", tuple(arrivals)), datagram
 
     def _loss(self, index: int, moment: int, drawn: Mapping[str, float]) -> str | None:
         c = self.conditions
@@ -267,19 +284,6 @@ class Link:
         if not c.reordering:
             arrival = self._last_arrival = max(arrival, self._last_arrival)
         return arrival + c.hold.get(index, 0)
-
-    def _finish(
-        self, index: int, now: int, datagram: bytes, what: str, arrivals: tuple[int, ...], bit: int | None = None
-    ) -> Fate:
-        fate = Fate(index, now, len(datagram), datagram[:12], what, arrivals)
-        if self._keep_log:
-            self.log.append(fate)
-        self.counts[what] += 1
-        self.counts["copies"] += max(0, len(arrivals) - 1)
-        data = datagram if bit is None else flip(datagram, bit)
-        for arrival in arrivals:
-            heapq.heappush(self._under_way, (arrival, next(self._order), data))
-        return fate
 
 
 def flip(datagram: bytes, bit: int) -> bytes:

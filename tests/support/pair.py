@@ -1,0 +1,182 @@
+"""Two sessions meet in a network, in virtual time: no socket, no thread, no sleep.
+
+The sender lives by a clock of its own, with another zero and, if wanted, another speed, as on another machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from protocol.datagram import Batch, Transmission
+from receiver.media import AccessUnit
+from sender.media import AccessUnit as SentUnit
+from tests.support.clock import SECOND, VirtualClock
+from tests.support.netem import Link
+from tests.support.traffic import Item
+
+if TYPE_CHECKING:
+    from receiver.session import ReceiverSession
+    from sender.session import SenderSession
+
+_STUCK = 10_000
+Arrived = tuple[int, bytes, Hashable]
+"""arrival time, datagram, path."""
+
+
+@dataclass(frozen=True, slots=True)
+class SenderClock:
+    """The sender's monotonic clock as a function of the receiver's."""
+
+    origin: int
+    """the receiver's time at which the sender's shows `base`."""
+    base: int = 77_777 * SECOND
+    skew: float = 0.0
+    """ppm it runs faster."""
+
+    def local(self, now: int) -> int:
+        """The sender's time at the receiver's `now`."""
+        elapsed = now - self.origin
+        return self.base + elapsed + round(elapsed * self.skew * 1e-6)
+
+    def common(self, local: int) -> int:
+        """The first receiver's time at which the sender's clock shows at least `local`."""
+        moment = self.origin + round((local - self.base) / (1 + self.skew * 1e-6))
+        while self.local(moment) < local:
+            moment += 1
+        return moment
+
+
+@dataclass
+class Pair:
+    """A sender and a receiver with a link in each direction. `run` may be called again and again, and what stands here
+    may be exchanged in between: another sender on the same links is a restart, other conditions a bad moment."""
+
+    clock: VirtualClock
+    sender: SenderSession | None
+    receiver: ReceiverSession | None
+    """None: nobody listens yet."""
+    forward: Link
+    back: Link
+    sender_clock: SenderClock
+    wakes_every: int = 0
+    """ns: the receiver's socket is read at most so often, in batches, as under interrupt moderation."""
+    units: list[tuple[int, AccessUnit]] = field(default_factory=list)
+    """what came out of the receiver, and when."""
+    sender_events: list[tuple[int, object]] = field(default_factory=list)
+    receiver_events: list[tuple[int, object]] = field(default_factory=list)
+    unheard: int = 0
+    """datagrams that arrived while nobody listened."""
+    _read_at: int = 0
+
+    def run(self, traffic: Iterable[Item] = (), duration: int = 0) -> None:
+        """Runs for `duration` ns, and at least until all traffic has been captured."""
+        start = self.sender_clock.local(self.clock.now)
+        end = self.clock.now + duration
+        source = iter(traffic)
+        item = next(source, None)
+        self._drain()
+        idle = 0
+        while True:
+            captured = None if item is None else self.sender_clock.common(start + item.at)
+            moment = self._next(captured)
+            if moment is None or (item is None and moment > end):
+                self.clock.advance_to(end)
+                return
+            idle = idle + 1 if moment <= self.clock.now else 0
+            if idle > _STUCK:
+                raise AssertionError("time stands still: a session asks again and again for a timeout that is past")
+            now = self.clock.advance_to(moment)
+            while item is not None and self.sender_clock.common(start + item.at) <= now:
+                self._capture(item, start)
+                item = next(source, None)
+            self._deliver(now)
+            self._expire(now)
+            self._drain()
+
+    def finish(self, timeout: int = 5 * SECOND) -> None:
+        """The sender ends as a program does: final range, goodbye; runs until it has closed."""
+        assert self.sender is not None
+        self.sender.close(self.sender_clock.local(self.clock.now))
+        end = self.clock.now + timeout
+        while not self.sender.closed and self.clock.now < end:
+            self.run(duration=SECOND // 20)
+        self.run(duration=SECOND)
+
+    def _next(self, captured: int | None) -> int | None:
+        arrival = self.forward.next_time()
+        if arrival is not None:
+            arrival = max(arrival, self._read_at)
+        moments = [captured, arrival, self.back.next_time()]
+        if self.sender is not None and (timeout := self.sender.next_timeout()) is not None:
+            moments.append(self.sender_clock.common(timeout))
+        if self.receiver is not None:
+            moments.append(self.receiver.next_timeout())
+        return min((m for m in moments if m is not None), default=None)
+
+    def _capture(self, item: Item, start: int) -> None:
+        assert self.sender is not None
+        unit = SentUnit(item.data, item.timestamp, start + item.at, item.key_frame)
+        self.sender.send(item.stream, unit, self.sender_clock.local(self.clock.now))
+
+    def _deliver(self, now: int) -> None:
+        if now >= self._read_at and (arrived := self.forward.arrivals(now)):
+            self._read_at = now + self.wakes_every
+            if self.receiver is None:
+                self.unheard += len(arrived)
+            else:
+                for batch in _batches(arrived):
+                    self.receiver.handle_datagrams(batch, now)
+        if (returned := self.back.arrivals(now)) and self.sender is not None:
+            local = self.sender_clock.local(now)
+            for batch in _batches([(self.sender_clock.local(at), data, path) for at, data, path in returned]):
+                self.sender.handle_datagrams(batch, local)
+
+    def _expire(self, now: int) -> None:
+        if self.sender is not None:
+            local = self.sender_clock.local(now)
+            timeout = self.sender.next_timeout()
+            if timeout is not None and timeout <= local:
+                self.sender.handle_timeout(local)
+        if self.receiver is not None:
+            timeout = self.receiver.next_timeout()
+            if timeout is not None and timeout <= now:
+                self.receiver.handle_timeout(now)
+
+    def _drain(self) -> None:
+        now = self.clock.now
+        if self.sender is not None:
+            sent = self.sender.poll(self.sender_clock.local(now))
+            _transmit(sent.transmissions, self.forward, now)
+            self.sender_events += [(now, event) for event in sent.events]
+        if self.receiver is not None:
+            out = self.receiver.poll(now)
+            _transmit(out.transmissions, self.back, now)
+            self.receiver_events += [(now, event) for event in out.events]
+            self.units += [(now, unit) for unit in out.units]
+
+
+def _transmit(transmissions: Iterable[Transmission], link: Link, now: int) -> None:
+    for transmission in transmissions:
+        for datagram in transmission.datagrams:
+            link.send(bytes(datagram), now, transmission.path)
+
+
+def _batches(arrived: list[Arrived]) -> list[Batch]:
+    """One batch for each run of datagrams along the same path."""
+    return [_batch(list(run), path) for path, run in groupby(arrived, key=lambda arrival: arrival[2])]
+
+
+def _batch(run: list[Arrived], path: Hashable) -> Batch:
+    lengths = np.array([len(data) for _, data, _ in run], np.int64)
+    return Batch(
+        np.frombuffer(b"".join(data for _, data, _ in run), np.uint8),
+        np.cumsum(lengths) - lengths,
+        lengths,
+        np.array([moment for moment, _, _ in run], np.int64),
+        path,
+    )
