@@ -136,20 +136,24 @@ def ratios(counts: LedgerCounts) -> dict[str, Ratio]:
 
 
 def broken_invariants(stream: StreamSnapshot) -> list[str]:
-    """What does not add up at the end of a run: [] when the ledger balances."""
+    """What does not add up: [] when the ledger balances."""
     counts = stream.ledger
-    played = counts.in_time + counts.recovered_rtx + counts.recovered_fec + counts.missed
-    came = counts.arrived + counts.duplicates + counts.after_close + counts.before_join
-    sums = [("lost = local + sender + network", counts.lost, _sum(counts))]
+    sums: list[tuple[str, int | None, int | None]] = [
+        ("numbers = arrived + lost", counts.span, counts.arrived + counts.lost),
+        (
+            "numbers = in_time + recovered + missed + undecided",
+            counts.span,
+            counts.in_time + counts.recovered_rtx + counts.recovered_fec + counts.missed + counts.undecided,
+        ),
+        (
+            "lost = local + sender + network",
+            counts.lost,
+            counts.lost_local + counts.lost_sender + counts.lost_network,
+        ),
+    ]
     if counts.sent_known:
-        sums.append(("sent = arrived + lost", counts.sent, counts.arrived + (counts.lost or 0)))
-        sums.append(("sent = in_time + recovered + missed", counts.sent, played))
+        sums.append(("sent = numbers", counts.sent, counts.span))
     if stream.packets_received is not None:
+        came = counts.arrived + counts.duplicates + counts.after_close + counts.before_join
         sums.append(("received = arrived + duplicates + after_close + before_join", stream.packets_received, came))
     return [f"{rule}: {left} ≠ {right}" for rule, left, right in sums if left != right]
-
-
-def _sum(counts: LedgerCounts) -> int | None:
-    parts = (counts.lost_local, counts.lost_sender, counts.lost_network)
-    known = [part for part in parts if part is not None]
-    return sum(known) if len(known) == len(parts) else counts.lost

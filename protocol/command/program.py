@@ -1,0 +1,178 @@
+"""The shell around both programs: signals, exit codes, and a report in every case.
+
+Exit codes: 0 done, 1 runtime error, 2 usage, 3 no peer, 130 second Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+
+from protocol.command.layers import gather
+from protocol.command.options import Given, Program, read_values
+from protocol.command.terminal import Terminal
+from protocol.command.versions import versions
+from protocol.errors import FatalError, ResourceError
+
+INTERRUPTED = 130
+_GRACE = 2.0
+"""seconds after the second Ctrl-C in which threads may still end by themselves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    exit_code: int
+    report: Mapping[str, object] | None = None
+    """the JSON object; None: nothing was streamed (--check, --list-devices)."""
+    text: str = ""
+    """for a person, on stderr; the first line is the verdict."""
+    data: str = ""
+    """for stdout."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What was asked for, read and checked."""
+
+    values: Mapping[str, object]
+    given: Mapping[str, object]
+    """as written, for the report's `configuration`."""
+    terminal: Terminal
+    stop: threading.Event = field(default_factory=threading.Event)
+    """set by the first Ctrl-C."""
+
+
+def run(program: Program, arguments: Sequence[str] | None, work: Callable[[Request], Outcome]) -> int:
+    """Read the options, do the work, deliver its outcome; the exit code."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    terminal = Terminal(program.name, sys.stderr)
+    given: dict[str, Given] = {}
+    try:
+        try:
+            given = gather(program, arguments, os.environ)
+            outcome = _work(program, given, terminal, work)
+        except FatalError as error:
+            terminal.error(str(error))
+            outcome = _failed(str(error), error.exit_code, given)
+        except KeyboardInterrupt:
+            outcome = _failed("interrupted twice", INTERRUPTED, given)
+        except Exception as error:  # a mistake in the program: said in one line, shown with -v
+            outcome = _mistake(error, given, terminal)
+        return _deliver(outcome, _wanted(arguments, given), terminal)
+    except SystemExit as leaving:  # --help, --version
+        return int(leaving.code or 0)
+    finally:
+        terminal.close()
+
+
+def failure(message: str, given: Mapping[str, object]) -> dict[str, object]:
+    """The report of a run that measured nothing."""
+    return {
+        "schema": "steadycast/1",
+        "error": message,
+        "verdict": message,
+        "versions": versions(),
+        "configuration": dict(given),
+        "streams": [],
+        "socket": None,
+        "intervals": [],
+        "events": [],
+        "peer": None,
+    }
+
+
+@contextmanager
+def interruptible(stop: threading.Event) -> Iterator[None]:
+    """The first SIGINT or SIGTERM sets `stop`; the second raises KeyboardInterrupt and soon ends the process."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        if not stop.is_set():
+            stop.set()
+            return
+        timer = threading.Timer(_GRACE, os._exit, (INTERRUPTED,))
+        timer.daemon = True
+        timer.start()
+        raise KeyboardInterrupt
+
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, interrupt) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+
+def _work(
+    program: Program, given: Mapping[str, Given], terminal: Terminal, work: Callable[[Request], Outcome]
+) -> Outcome:
+    values = read_values(program, given)
+    log_file = values.get("log_file")
+    terminal.configure(quiet=bool(values.get("quiet")), log_file=None if log_file is None else str(log_file))
+    request = Request(values, {key: item.value for key, item in given.items()}, terminal)
+    with interruptible(request.stop):
+        return work(request)
+
+
+def _failed(message: str, exit_code: int, given: Mapping[str, Given]) -> Outcome:
+    return Outcome(exit_code, failure(message, {key: item.value for key, item in given.items()}))
+
+
+def _mistake(error: Exception, given: Mapping[str, Given], terminal: Terminal) -> Outcome:
+    message = f"internal error: {type(error).__name__}: {' '.join(str(error).split())}"
+    details = traceback.format_exc()
+    terminal.detail(details)
+    if "verbose" in given:
+        sys.stderr.write(details)
+    terminal.error(message + ("" if "verbose" in given else " (-v shows where; please report it)"))
+    return _failed(message, 1, given)
+
+
+def _wanted(arguments: Sequence[str], given: Mapping[str, Given]) -> tuple[bool, str | None]:
+    """Whether the report goes to stdout, and its directory; also when the arguments could not be read."""
+    directory = given["report"].value if "report" in given else None
+    as_json = given["json"].value if "json" in given else not given and "--json" in arguments
+    return bool(as_json), str(directory) if directory else None
+
+
+def _deliver(outcome: Outcome, wanted: tuple[bool, str | None], terminal: Terminal) -> int:
+    as_json, directory = wanted
+    exit_code = outcome.exit_code
+    if outcome.text:
+        terminal.text(outcome.text)
+    try:
+        if outcome.data:
+            _print(outcome.data)
+        if outcome.report is not None and as_json:
+            _print(json.dumps(outcome.report, indent=2, allow_nan=False))
+        if outcome.report is not None and directory:
+            _save(json.dumps(outcome.report, indent=2, allow_nan=False), Path(directory))
+    except FatalError as error:
+        terminal.error(str(error))
+        exit_code = exit_code or error.exit_code
+    return exit_code
+
+
+def _print(text: str) -> None:
+    try:
+        print(text, flush=True)
+    except OSError as error:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  nothing more can be written there
+        raise ResourceError(f"cannot write to stdout: {error.strerror}") from None
+
+
+def _save(text: str, directory: Path) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / "report.json").write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise ResourceError(f"--report: cannot write {directory / 'report.json'}: {error.strerror}") from None
