@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter, deque
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -202,7 +203,7 @@ class Link:
         self._index = 0
         self._origin: int | None = None
         self._last_arrival = 0
-        self._under_way: list[tuple[int, int, bytes, Hashable]] = []
+        self._under_way: list[tuple[int, int, bytes, Any]] = []
         self._order = count()
 
     def change(self, conditions: Conditions) -> None:
@@ -210,7 +211,7 @@ class Link:
         self.conditions = conditions
         self._bottleneck = Bottleneck(conditions)
 
-    def send(self, datagram: bytes, now: int, path: Hashable = None) -> Fate:
+    def send(self, datagram: bytes, now: int, path: Any = None) -> Fate:
         """Hands one datagram to the network at `now`; the answer tells what will become of it. `path` comes out again
         with it: several port pairs may share one link."""
         if self._origin is None:
@@ -228,7 +229,7 @@ class Link:
         """What has arrived by `now`: (arrival time, datagram) in the order of arrival."""
         return [(moment, data) for moment, data, _ in self.arrivals(now)]
 
-    def arrivals(self, now: int) -> list[tuple[int, bytes, Hashable]]:
+    def arrivals(self, now: int) -> list[tuple[int, bytes, Any]]:
         """`due`, with the path of each."""
         arrived = []
         while self._under_way and self._under_way[0][0] <= now:
