@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import socket
 import sys
 from collections.abc import Iterable
@@ -30,8 +31,8 @@ class Row:
     """nothing can be streamed without it."""
 
 
-def as_json(rows: Iterable[Row]) -> list[dict[str, object]]:
-    return [asdict(row) for row in rows]
+def as_json(rows: Iterable[Row]) -> str:
+    return json.dumps([asdict(row) for row in rows], indent=2)
 
 
 def as_text(rows: Iterable[Row]) -> str:
@@ -102,3 +103,12 @@ def ipv6_row() -> Row:
     except OSError as error:
         return Row(name, False, error.strerror or str(error), "IPv4 works without it")
     return Row(name, True, "")
+
+
+def sound_library_row() -> Row:
+    """Whether PortAudio is there: sounddevice looks for it when it is imported."""
+    try:
+        import sounddevice
+    except OSError:
+        return Row("PortAudio", False, "not installed", "sudo apt install libportaudio2 (or your system's PortAudio)")
+    return Row("PortAudio", True, sounddevice.get_portaudio_version()[1])

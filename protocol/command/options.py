@@ -179,7 +179,8 @@ def _parser(program: Program) -> argparse.ArgumentParser:
         for option in group.options:
             _add(section, option)
     about = parser.add_argument_group("about")
-    about.add_argument("--version", action="version", version=f"steadycast {version() or 'from its source tree'}")
+    text = f"steadycast {version() or 'from its source tree'}"
+    about.add_argument("--version", action="version", version=text, help="the version, and end")
     about.add_argument("-h", "--help", action="help", help="this text")
     return parser
 

@@ -138,7 +138,7 @@ def _mistake(error: Exception, given: Mapping[str, Given], terminal: Terminal) -
 
 
 def _wanted(arguments: Sequence[str], given: Mapping[str, Given]) -> tuple[bool, str | None]:
-    """Whether the report goes to stdout, and its directory; also when the arguments could not be read."""
+    """Whether the report goes to stdout, and its directory; `arguments` count when they could not be read."""
     directory = given["report"].value if "report" in given else None
     as_json = given["json"].value if "json" in given else not given and "--json" in arguments
     return bool(as_json), str(directory) if directory else None

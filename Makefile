@@ -1,0 +1,38 @@
+# `make demo` and `make test` are all a new machine needs: each sets itself up first.
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: setup demo test check bench soak clean
+.DELETE_ON_ERROR:
+
+setup: .venv/ready
+
+.venv/ready: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	  { echo "Steadycast needs Python 3.11 or newer: install it, or name it with make PYTHON=/path/to/python3"; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
+	  { echo "Python's venv is missing: sudo apt install python3-venv"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+demo: setup
+	$(BIN)/python -m tests.support.demo
+
+test: setup
+	$(BIN)/python -m pytest -m 'not slow and not bench'
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: setup
+	$(BIN)/python -m pytest -m bench -s tests/bench
+
+soak: setup
+	$(BIN)/python -m pytest -m slow -s --timeout=1500
+
+clean:
+	rm -rf .venv out build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

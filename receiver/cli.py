@@ -1,0 +1,227 @@
+"""`python -m receiver`: options → configuration → pipeline."""
+
+from __future__ import annotations
+
+import stat
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from protocol.command import address, check, devices, options, program, units
+from protocol.command.options import Group, Option, Positional, Program
+from protocol.command.program import Outcome, Request
+from protocol.errors import UsageError
+from receiver.config import Latency, Listen, ReceiverConfig
+from receiver.description import ENCODINGS, read_description
+from receiver.media import Format
+from receiver.report.line import line
+from receiver.report.snapshot import Snapshot
+from receiver.report.text import final_text
+
+_PORTS = 4
+"""SOURCE's port and the three after it: RTP and RTCP of video, then of audio."""
+
+
+class Run(Protocol):
+    """`receiver.pipeline.run`: receives until the end, on the thread that calls it; exit code and JSON report."""
+
+    def __call__(
+        self,
+        config: ReceiverConfig,
+        *,
+        log: Callable[[str], None],
+        status: Callable[[Snapshot], None],
+        stop: threading.Event,
+    ) -> tuple[int, dict[str, Any]]: ...
+
+
+def main(arguments: Sequence[str] | None = None, run: Run | None = None) -> int:
+    """The exit code. `run` is the pipeline's unless a test gives its own."""
+    return program.run(PROGRAM, arguments, lambda request: _work(request, run))
+
+
+def _work(request: Request, run: Run | None) -> Outcome:
+    values = request.values
+    if values.get("list_devices"):
+        from receiver.devices import speakers
+
+        found = speakers()
+        return Outcome(0, data=devices.as_json(found) if values.get("json") else devices.as_text(found, ("speaker",)))
+    config = configure(values, request.given)
+    if values.get("check"):
+        from receiver.check import rows
+
+        tried = rows(config)
+        text = check.as_json(tried) if values.get("json") else check.as_text(tried)
+        return Outcome(check.exit_code(tried), data=text)
+    receive = run or _pipeline()
+    code, report = receive(config, log=request.terminal.log, status=_Status(request.terminal.status), stop=request.stop)
+    return Outcome(code, report, final_text(report))
+
+
+def _pipeline() -> Run:
+    from receiver.pipeline import run  # PyAV and OpenCV take a while to load: not for --help
+
+    return run
+
+
+class _Status:
+    """Turns each second's snapshot into the status line."""
+
+    def __init__(self, show: Callable[[str], None]) -> None:
+        self._show = show
+        self._before: Snapshot | None = None
+
+    def __call__(self, snapshot: Snapshot) -> None:
+        self._show(line(snapshot, self._before))
+        self._before = snapshot
+
+
+def configure(values: Mapping[str, Any], given: Mapping[str, object]) -> ReceiverConfig:
+    """The values that were given, and the defaults for the others. Raises UsageError where they contradict."""
+    fields = {key: value for key, value in values.items() if key in ReceiverConfig.__dataclass_fields__}
+    listen, formats = values.get("source", (Listen(), None))
+    if "map" in values:
+        fields["mapped"] = dict(values["map"])
+    if values.get("no_gro"):
+        fields["gro"] = False
+    config = ReceiverConfig(listen=listen, formats=formats, family=options.family(values), given=dict(given), **fields)
+    _one_user_of_stdout(config)
+    if "none" == config.audio == config.video and not config.record and config.picture:
+        raise UsageError("--picture needs pictures: --video none shows none")
+    return config
+
+
+def _one_user_of_stdout(config: ReceiverConfig) -> None:
+    users = {"--audio -": config.audio == "-", "--video -": config.video == "-", "--json": config.json}
+    wanting = [name for name, wants in users.items() if wants]
+    if len(wanting) > 1:
+        raise UsageError(f"{' and '.join(wanting)} both want stdout: send one of them to a file")
+
+
+def source(text: str) -> tuple[Listen, Mapping[int, Format] | None]:
+    """SOURCE: where to listen, and the formats when a description names them. Raises UsageError."""
+    if text.lower().endswith(".sdp"):
+        return read_description(text)
+    _, place = address.split_scheme(text)
+    host, port = ("", int(place)) if place.isdecimal() and len(place) < 6 else address.host_port(place)
+    if not 0 < port <= 65536 - _PORTS:
+        raise UsageError(f"port {port} will not do: this and the next {_PORTS - 1} are used, choose one below 65533")
+    return Listen(host or None, tuple(range(port, port + _PORTS))), None
+
+
+def latency(text: str) -> Latency:
+    """`auto`, `auto:0.3` or a time. Raises UsageError."""
+    word, colon, caution = text.partition(":")
+    if word != "auto":
+        return Latency(fixed=units.duration(text))
+    if not colon:
+        return Latency()
+    try:
+        share = float(caution)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise UsageError(f"{text!r}: write auto:0 (quick) to auto:1 (safe)")
+    return Latency(caution=share)
+
+
+def mapping(text: str) -> tuple[int, Format]:
+    """`96=VP8/90000`, `100=L16/48000/2`. Raises UsageError."""
+    number, _, description = text.partition("=")
+    name, _, rest = description.partition("/")
+    rate, _, channels = rest.partition("/")
+    if not (number.isdecimal() and rate.isdecimal() and (channels or "1").isdecimal()):
+        raise UsageError(f"{text!r} is no mapping: write PT=NAME/RATE or PT=NAME/RATE/CHANNELS, as 96=VP8/90000")
+    if int(number) > 127 or 64 <= int(number) <= 95:
+        raise UsageError(f"payload type {number} will not do: 0 to 63 and 96 to 127 are for RTP (RFC 5761)")
+    if name.lower() not in ENCODINGS:
+        raise UsageError(
+            f"cannot play {name!r}{units.suggestion(name, ENCODINGS)}: one of {', '.join(ENCODINGS.values())}"
+        )
+    encoding = ENCODINGS[name.lower()]
+    return int(number), Format(encoding, int(rate), int(channels or (2 if encoding == "opus" else 1)))
+
+
+def audio_output(text: str) -> str:
+    """Raises UsageError."""
+    if text in ("speaker", "-", "none") or text.startswith("speaker:") or text.lower().endswith(".wav"):
+        return text
+    raise UsageError(f"cannot play sound to {text!r}: choose speaker, speaker:NAME, FILE.wav, - or none")
+
+
+def video_output(text: str) -> str:
+    """Raises UsageError."""
+    if text in ("window", "-", "none") or text.lower().endswith((".y4m", ".mp4")) or _is_fifo(text):
+        return text
+    raise UsageError(f"cannot show pictures on {text!r}: choose window, FILE.y4m (or a FIFO), FILE.mp4, - or none")
+
+
+def _is_fifo(path: str) -> bool:
+    try:
+        return stat.S_ISFIFO(Path(path).stat().st_mode)
+    except (OSError, ValueError):
+        return False
+
+
+def file_name(suffix: str) -> Callable[[str], str]:
+    """A reader of file names that end in `suffix`."""
+
+    def read(text: str) -> str:
+        if not text.lower().endswith(suffix):
+            raise UsageError(f"{text!r} must end in {suffix}")
+        return text
+
+    return read
+
+
+PROGRAM = Program(
+    name="steadycast-receive",
+    table="receiver",
+    description="Receive live audio and video over RTP, play it, and say exactly what the network lost.",
+    examples="""\
+examples:
+  python -m receiver                           listen on UDP 5004 to 5007, play in a window and on the speaker
+  python -m receiver :6004 --latency 80ms      other ports, and a fixed delay
+  python -m receiver stream.sdp                what an SDP file of FFmpeg or GStreamer describes
+  python -m receiver 239.1.2.3:5004            join a multicast group
+  python -m receiver --video out.mp4 --audio none --duration 30s --json
+  python -m receiver --audio none --video - | ffplay -
+
+Any option may also stand in the environment (STEADYCAST_LATENCY=60ms) or in a file (--config; its tables are
+[receiver] and [sender]); the command line wins, then the environment.
+Exit codes: 0 done, 1 error, 2 wrong usage, 3 no packet came, 130 second Ctrl-C.""",
+    positional=Positional(
+        "source", "[SOURCE]", "[HOST]:PORT (default :5004), rtp://HOST:PORT, or FILE.sdp", many=False, read=source
+    ),
+    groups=(
+        Group(
+            "outputs",
+            (
+                Option("audio", "speaker (default), speaker:NAME, FILE.wav, - (raw samples on stdout) or none", "WHERE",
+                       audio_output),
+                Option("video", "window (default), FILE.y4m or a FIFO, FILE.mp4, - (YUV4MPEG2 on stdout) or none",
+                       "WHERE", video_output),
+                Option("record", "keep sound and picture as received, without encoding again", "FILE.mkv",
+                       file_name(".mkv")),
+                Option("picture", "keep the last picture that was played", "FILE.png", file_name(".png")),
+            ),
+        ),
+        Group(
+            "stream",
+            (
+                Option("latency", "how long packets are waited for: auto (default), auto:0 (quick) to auto:1 (safe),"
+                       " or a fixed time", "TIME", latency),
+                Option("map", "what a payload type means, as 96=VP8/90000; may be given several times",
+                       "PT=NAME/RATE[/CH]", mapping, kind="list"),
+                Option("ssrc", "play only this source", "N", units.integer(0, 2**32 - 1)),
+            ),
+        ),
+        options.network_options(
+            Option("no-gro", "take datagrams one by one: slower, but counts the kernel's drops exactly", kind="switch"),
+        ),
+        options.run_options(Option("report", "write the report to DIR/report.json", "DIR")),
+        options.help_options(),
+    ),
+)  # fmt: skip

@@ -1,0 +1,180 @@
+"""`python -m sender TARGET`: options → configuration → pipeline."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from protocol.command import address, check, devices, options, program, units
+from protocol.command.options import Group, Option, Positional, Program
+from protocol.command.program import Outcome, Request
+from protocol.errors import UsageError
+from sender import companion
+from sender.config import SenderConfig, Target
+from sender.snapshot import Snapshot
+from sender.status import line
+
+_AUDIO_CODECS = ("opus", "l16", "pcmu", "pcma")
+_VIDEO_CODECS = ("h264", "vp8", "jpeg", "copy")
+
+
+class Run(Protocol):
+    """`sender.pipeline.run`: sends until the end; exit code and JSON report."""
+
+    def __call__(
+        self,
+        config: SenderConfig,
+        *,
+        log: Callable[[str], None],
+        status: Callable[[Snapshot], None],
+        stop: threading.Event,
+    ) -> tuple[int, dict[str, Any]]: ...
+
+
+def main(arguments: Sequence[str] | None = None, run: Run | None = None) -> int:
+    """The exit code. `run` is the pipeline's unless a test gives its own."""
+    return program.run(PROGRAM, arguments, lambda request: _work(request, run))
+
+
+def _work(request: Request, run: Run | None) -> Outcome:
+    values = request.values
+    if values.get("list_devices"):
+        from sender.devices import cameras, microphones
+
+        found = [*cameras(), *microphones()]
+        kinds = ("camera", "microphone")
+        return Outcome(0, data=devices.as_json(found) if values.get("json") else devices.as_text(found, kinds))
+    if values.get("check"):
+        from sender.check import rows
+
+        return _tried(rows(), values)
+    config = configure(values, request.given)
+    send = run or _pipeline()
+    code, report = send(config, log=request.terminal.log, status=_Status(request.terminal.status), stop=request.stop)
+    return Outcome(code, report, str(report.get("verdict") or ""))
+
+
+def _tried(rows: Sequence[check.Row], values: Mapping[str, Any]) -> Outcome:
+    return Outcome(check.exit_code(rows), data=check.as_json(rows) if values.get("json") else check.as_text(rows))
+
+
+def _pipeline() -> Run:
+    from sender.pipeline import run  # PyAV and OpenCV take a while to load: not for --help
+
+    return run
+
+
+class _Status:
+    """Turns each second's snapshot into the status line."""
+
+    def __init__(self, show: Callable[[str], None]) -> None:
+        self._show = show
+        self._before: Snapshot | None = None
+
+    def __call__(self, snapshot: Snapshot) -> None:
+        self._show(line(snapshot, self._before))
+        self._before = snapshot
+
+
+def configure(values: Mapping[str, Any], given: Mapping[str, object]) -> SenderConfig:
+    """The values that were given, and the defaults for the others. Raises UsageError where they contradict."""
+    if not values.get("target"):
+        raise UsageError("say where to send: python -m sender HOST (the machine on which the receiver runs)")
+    audio, video = companion.choose(values.get("audio"), values.get("video"))
+    fields = {key: value for key, value in values.items() if key in SenderConfig.__dataclass_fields__}
+    fields |= {"audio": audio, "video": video, "targets": values["target"], "family": options.family(values)}
+    if "packet_size" in values:
+        fields["max_datagram"] = values["packet_size"]
+    config = SenderConfig(given=dict(given), **fields)
+    _check(config)
+    return config
+
+
+def _check(config: SenderConfig) -> None:
+    if config.audio == config.video == "none":
+        raise UsageError("nothing to send: --audio and --video are both none")
+    if config.loop and not (companion.is_file(config.audio) or companion.is_file(config.video)):
+        raise UsageError("--loop needs a file: give one with --video FILE or --audio FILE")
+    if config.video_codec == "copy" and config.video.partition(":")[0] in ("pattern", "-"):
+        raise UsageError("--video-codec copy needs pictures that are encoded already: a file or a camera")
+    if config.video_codec == "jpeg" and config.size is not None:
+        from protocol.payload.jpeg import check_size
+
+        check_size(*config.size)
+
+
+def target(text: str) -> Target:
+    """`HOST`, `HOST:PORT` or `rtp://HOST:PORT`. Raises UsageError."""
+    scheme, place = address.split_scheme(text)
+    host, port = address.host_port(place)
+    if not host:
+        raise UsageError(f"{text!r} names no host: write HOST or HOST:PORT")
+    if scheme == "rtp" and port > 65532:
+        raise UsageError(f"port {port} will not do: rtp:// uses this and the next three, choose one below 65533")
+    return Target(host, port, classical=scheme == "rtp")
+
+
+PROGRAM = Program(
+    name="steadycast-send",
+    table="sender",
+    description="Send live audio and video over RTP.",
+    examples="""\
+examples:
+  python -m sender 192.0.2.7                      camera and microphone, to a receiver on that machine
+  python -m sender 192.0.2.7 --video clip.mp4 --loop
+  python -m sender 192.0.2.7 --video pattern --size 640x360 --fps 30 --video-bitrate 800k
+  python -m sender 192.0.2.7 '[2001:db8::7]:6004' several targets at once
+  python -m sender rtp://192.0.2.7:5004 --sdp stream.sdp    for ffplay, VLC and GStreamer
+  python -m sender 239.1.2.3 --interface eth0 --ttl 4       a multicast group
+
+Any option may also stand in the environment (STEADYCAST_VIDEO_BITRATE=1M) or in a file (--config; its tables are
+[sender] and [receiver]); the command line wins, then the environment.
+Exit codes: 0 done, 1 error, 2 wrong usage, 3 nobody there, 130 second Ctrl-C.""",
+    positional=Positional(
+        "target",
+        "TARGET ...",
+        "HOST[:PORT] (everything on one port, default 5004), or rtp://HOST:PORT (video on PORT, audio on PORT+2,"
+        " RTCP one above each, as other programs expect)",
+        many=True,
+        read=target,
+    ),
+    groups=(
+        Group(
+            "picture",
+            (
+                Option("video", "camera (default), camera:N, camera:PATH, a file, pattern, - or a FIFO (YUV4MPEG2,"
+                       " sent as it arrives), or none", "WHAT"),
+                Option("video-codec", "h264 (default), vp8, jpeg, or copy: a file's or camera's H.264 as it is",
+                       "CODEC", units.choice(_VIDEO_CODECS)),
+                Option("video-bitrate", "default 2M", "RATE", units.bit_rate),
+                Option("size", "default: the source's own", "WxH", units.size),
+                Option("fps", "pictures a second; default: the source's own", "N", units.frame_rate),
+            ),
+        ),
+        Group(
+            "sound",
+            (
+                Option("audio", "mic (default), mic:NAME, a file, tone or none; a --video alone brings its own sound",
+                       "WHAT"),
+                Option("audio-codec", "opus (default), l16, pcmu or pcma", "CODEC", units.choice(_AUDIO_CODECS)),
+                Option("audio-bitrate", "of opus, default 64k", "RATE", units.bit_rate),
+            ),
+        ),
+        Group(
+            "stream",
+            (
+                Option("loop", "begin the file again at its end", kind="switch"),
+                Option("sdp", "write what is sent, for players that need to be told, to this file", "FILE"),
+                Option("packet-size", "largest UDP payload in bytes, default 1200", "BYTES",
+                       units.integer(256, 65_507)),
+            ),
+        ),
+        options.network_options(
+            Option("ttl", "how many routers multicast may pass, default 1", "N", units.integer(0, 255)),
+            Option("dscp", "mark packets for routers: EF, AF41, CS5 or a number", "NAME", units.dscp),
+        ),
+        options.run_options(),
+        options.help_options(),
+    ),
+)  # fmt: skip
