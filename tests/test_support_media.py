@@ -1,0 +1,63 @@
+"""The judges must be right about clips whose faults are known."""
+
+from __future__ import annotations
+
+import wave
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.support import media
+
+
+def write_wav(path: Path, samples: np.ndarray, rate: int = media.RATE) -> Path:
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes(np.round(samples * 32767).astype("<i2").tobytes())
+    return path
+
+
+def test_a_clip_reads_back_as_itself(tmp_path: Path) -> None:
+    seen = media.look(media.make_clip(tmp_path / "clip.mkv", 1.0))
+    assert seen.numbers == list(range(25))
+    assert seen.unreadable == 0
+    assert seen.median_psnr == 99.0
+    assert seen.in_order
+
+
+@pytest.mark.parametrize("number", [0, 1, 255, 0xABC, 0xFFF])
+def test_numbers_are_read_through_noise(number: int) -> None:
+    noise = np.random.default_rng(1).normal(0, 20, (media.HEIGHT, media.WIDTH))
+    luma = np.clip(media.picture(number) + noise, 0, 255).astype(np.uint8)
+    assert media.read_number(luma) == number
+    assert media.psnr(luma, media.picture(number)) == pytest.approx(20 * np.log10(255 / 20), abs=0.5)
+
+
+def test_a_destroyed_number_is_not_guessed() -> None:
+    luma = media.picture(5)
+    luma[:16] = 128
+    assert media.read_number(luma) is None
+
+
+def test_neighbouring_pictures_are_told_apart() -> None:
+    assert media.psnr(media.picture(10), media.picture(11)) < 30
+
+
+def test_sound_is_found_where_it_is(tmp_path: Path) -> None:
+    source = media.sound(3.0)
+    heard = media.listen(write_wav(tmp_path / "a.wav", np.concatenate((np.zeros(4800), 0.5 * source[24_000:]))), source)
+    assert heard.median > 0.999
+    assert heard.places[1] == pytest.approx(0.5 - 0.1 + 0.5, abs=0.001)
+
+
+def test_other_sound_is_not_taken_for_it(tmp_path: Path) -> None:
+    noise = np.random.default_rng(2).normal(0, 0.1, 2 * media.RATE)
+    assert media.listen(write_wav(tmp_path / "a.wav", noise), media.sound(3.0)).median < 0.2
+
+
+def test_sound_of_another_rate_is_compared_at_that_rate(tmp_path: Path) -> None:
+    heard = media.listen(write_wav(tmp_path / "a.wav", media.sound(3.0, 8000), 8000), media.sound(3.0))
+    assert heard.median > 0.95
