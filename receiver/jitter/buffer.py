@@ -184,7 +184,7 @@ class JitterBuffer:
         if needed > self._capacity:
             given_up = needed - self._capacity
             self.overflowed += given_up
-            self._skip_to(self.cursor + given_up)
+            self.skip_to(self.cursor + given_up)
 
     def _grow(self, capacity: int) -> None:
         old = (self._payload, self._size, self._sequence, self._timestamp, self._marker, self._arrival)
@@ -197,9 +197,10 @@ class JitterBuffer:
         for target, source in zip(new, old, strict=True):
             target[slots] = source[filled]
 
-    def _skip_to(self, cursor: int) -> None:
-        """Moves on without what is missing before `cursor`."""
-        assert self.cursor is not None
+    def skip_to(self, cursor: int) -> None:
+        """Moves on without what lies before `cursor`."""
+        if self.cursor is None or cursor <= self.cursor:
+            return
         self._lost_before += cursor - self.cursor
         self._release(cursor)
 
@@ -304,7 +305,7 @@ class JitterBuffer:
             after = self._next_present(self.cursor)
             assert after is not None
             if self._framing.begins(self._data(after)):
-                self._skip_to(after)
+                self.skip_to(after)
                 return []
             return [self._take(self._damaged_end(after))]
         return [self._take(self._damaged_end(self.cursor))]

@@ -1,0 +1,82 @@
+"""What a session tells beside media: facts for the log, the report and the pipeline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from receiver.media import Format, StreamKey
+
+
+@dataclass(frozen=True, slots=True)
+class StreamStarted:
+    """Two consecutive packets of a new source, or of a new numbering of a known one."""
+
+    key: StreamKey
+    format: Format
+    time: int
+
+    def __str__(self) -> str:
+        return f"{self.format.media} starts: {self.format.encoding}, SSRC {self.key.ssrc:08x}"
+
+
+@dataclass(frozen=True, slots=True)
+class StreamEnded:
+    """It said goodbye, restarted, or fell silent; what it still held has been handed out."""
+
+    key: StreamKey
+    format: Format
+    time: int
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.format.media} ends: {self.why}, SSRC {self.key.ssrc:08x}"
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSilent:
+    """No packet for a second; the stream may come back."""
+
+    key: StreamKey
+    format: Format
+    time: int
+
+    def __str__(self) -> str:
+        return f"no {self.format.media} packets for 1 s, SSRC {self.key.ssrc:08x}"
+
+
+@dataclass(frozen=True, slots=True)
+class StreamResumed:
+    """Packets again after StreamSilent."""
+
+    key: StreamKey
+    format: Format
+    time: int
+    silence: int
+    """ns."""
+
+    def __str__(self) -> str:
+        return f"{self.format.media} is back after {self.silence / 1e9:.1f} s, SSRC {self.key.ssrc:08x}"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFrameRequested:
+    """A picture loss indication went out."""
+
+    key: StreamKey
+    time: int
+    why: str
+
+    def __str__(self) -> str:
+        return f"asked for a key frame: {self.why}"
+
+
+Event = StreamStarted | StreamEnded | StreamSilent | StreamResumed | KeyFrameRequested
+
+KINDS: dict[type, str] = {
+    StreamStarted: "stream_started",
+    StreamEnded: "stream_ended",
+    StreamSilent: "stream_silent",
+    StreamResumed: "stream_resumed",
+    KeyFrameRequested: "key_frame_request",
+}
+"""`kind` in the report's events."""

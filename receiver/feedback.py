@@ -1,0 +1,115 @@
+"""What the receiver says back, and when: receiver reports, SDES, picture loss indications (RFC 3550 §6, RFC 4585).
+
+One `Feedback` stands for one far end, that is one path: what it says there goes in one compound packet.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from protocol.ntp import middle_32, short_from_ns
+from protocol.rtcp import compound, timer
+from protocol.rtcp.bye import Bye
+from protocol.rtcp.compound import RtcpPacket
+from protocol.rtcp.pli import PictureLossIndication
+from protocol.rtcp.report_block import ReportBlock
+from protocol.rtcp.rr import ReceiverReport
+from protocol.rtcp.sdes import CNAME, SdesChunk, SdesItem, SourceDescription
+from receiver.account.ledger import Reception
+
+SESSION_BANDWIDTH = 1_000_000
+"""bit/s that RTCP's 5 % are taken of: nobody told us the session's, and reports every 0.4 s on average are enough."""
+IP_UDP_OVERHEAD = 28
+PLI_INTERVAL = 250_000_000
+"""ns between requests for one stream while no key frame has come."""
+MAX_BLOCKS = 31
+"""in one RR (RFC 3550 §6.4.2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportInput:
+    """What one report block is made of."""
+
+    ssrc: int
+    reception: Reception
+    jitter_ticks: int
+    last_sr: tuple[int, int] | None
+    """(64-bit NTP timestamp, monotonic ns of its arrival) of the newest sender report."""
+
+
+class Feedback:
+    """Decides when to report to one far end, and keeps what the report before said."""
+
+    def __init__(self, ssrc: int, cname: str, rng: random.Random) -> None:
+        self._ssrc, self._cname, self._random = ssrc, cname, rng
+        self._timer = timer.Session(timer.rtcp_bandwidth(SESSION_BANDWIDTH), timer.reduced_minimum(SESSION_BANDWIDTH))
+        self._allowance = timer.FeedbackAllowance.full(self._timer.bandwidth, 0)
+        self._prior: dict[int, tuple[int, int]] = {}
+        self._asked: dict[int, int] = {}
+        self.next_report: int | None = None
+        """monotonic ns; None before the first packet from there."""
+
+    def heard(self, now: int) -> None:
+        """A stream comes from there: the first report follows after half an interval (§6.3.2)."""
+        if self.next_report is None:
+            self.next_report = now + self._timer.interval(self._random.random(), initial=True)
+
+    def report(self, inputs: Sequence[ReportInput], now: int) -> bytes:
+        """The regular report that is due, and the moment of the next."""
+        self.next_report = now + self._timer.interval(self._random.random())
+        return self.compound(inputs, (), now)
+
+    def compound(self, inputs: Sequence[ReportInput], more: Iterable[RtcpPacket], now: int) -> bytes:
+        """RR, SDES and what is to be said beside them."""
+        blocks = tuple(self._block(i, now) for i in inputs[:MAX_BLOCKS])
+        source = SourceDescription((SdesChunk(self._ssrc, (SdesItem(CNAME, self._cname),)),))
+        data = compound.serialize([ReceiverReport(self._ssrc, blocks), source, *more])
+        size = len(data) + IP_UDP_OVERHEAD
+        self._timer = self._timer.with_packet(size)
+        self._allowance = self._allowance.spend(size, now)
+        return data
+
+    def picture_loss(self, media_ssrc: int) -> PictureLossIndication:
+        return PictureLossIndication(self._ssrc, media_ssrc)
+
+    def goodbye(self) -> Bye:
+        return Bye((self._ssrc,))
+
+    def _block(self, i: ReportInput, now: int) -> ReportBlock:
+        """RFC 3550 §6.4.1 and A.3; the fraction is of the time since the block before."""
+        expected_before, received_before = self._prior.get(i.ssrc, (0, 0))
+        expected = i.reception.expected - expected_before
+        lost = expected - (i.reception.received - received_before)
+        self._prior[i.ssrc] = i.reception.expected, i.reception.received
+        lsr, dlsr = (0, 0) if i.last_sr is None else (middle_32(i.last_sr[0]), short_from_ns(now - i.last_sr[1]))
+        return ReportBlock(
+            ssrc=i.ssrc,
+            fraction_lost=0 if expected <= 0 or lost <= 0 else min(255, (lost << 8) // expected),
+            cumulative_lost=max(-0x80_0000, min(0x7F_FFFF, i.reception.expected - i.reception.received)),
+            extended_highest_sequence=i.reception.extended_highest_sequence,
+            jitter=i.jitter_ticks,
+            lsr=lsr,
+            dlsr=dlsr,
+        )
+
+    # -- key frames -------------------------------------------------------------------------------------------
+
+    def ask_now(self, wanting: Iterable[int], now: int) -> list[int]:
+        """Those SSRCs of `wanting` that may be asked for a key frame now; they count as asked (RFC 4585 §3.3)."""
+        if not self._allowance.allows(int(self._timer.average_size), now):
+            return []
+        ready = [ssrc for ssrc in wanting if now >= self._may_ask(ssrc)]
+        self._asked.update(dict.fromkeys(ready, now))
+        return ready
+
+    def next_request(self, wanting: Iterable[int], now: int) -> int | None:
+        """Monotonic ns at which `ask_now` will have one; None when nothing is wanted."""
+        first = min((self._may_ask(ssrc) for ssrc in wanting), default=None)
+        if first is None:
+            return None
+        return max(first, self._allowance.next_time(int(self._timer.average_size), now))
+
+    def _may_ask(self, ssrc: int) -> int:
+        return self._asked[ssrc] + PLI_INTERVAL if ssrc in self._asked else 0

@@ -1,0 +1,402 @@
+"""The receiving end without sockets, threads or clocks: datagrams and time in; access units, RTCP and events out.
+
+batch ─► RTP ──► source (numbering, epochs) ─► stream (account, jitter buffer) ─► access units
+   └───► RTCP ─► clock, range, goodbye             feedback ─► reports, key-frame requests
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from protocol.datagram import Batch, Transmission
+from protocol.errors import ProtocolError
+from protocol.payload import registry
+from protocol.rtcp import compound
+from protocol.rtcp import range as sender_range
+from protocol.rtcp.app import App
+from protocol.rtcp.bye import Bye
+from protocol.rtcp.compound import RtcpPacket
+from protocol.rtcp.range import RangeAcknowledgement, SenderRange
+from protocol.rtcp.sdes import SourceDescription
+from protocol.rtcp.sr import SenderReport
+from protocol.rtp import REASONS, Headers, parse_batch, rtcp_mask
+from receiver.config import Latency
+from receiver.events import Event, KeyFrameRequested, StreamEnded, StreamResumed, StreamSilent, StreamStarted
+from receiver.feedback import Feedback, ReportInput
+from receiver.jitter.sync import Offset, extras
+from receiver.jitter.target import policy
+from receiver.media import AccessUnit, Format, StreamKey
+from receiver.source import Source
+from receiver.stream import Stream, StreamStatistics
+
+MAX_SOURCES = 64
+"""SSRCs remembered at once; of more, the one silent longest is forgotten if it never became a stream."""
+MAX_ENDED = 256
+"""ended streams kept for the report."""
+DRAIN = 4_000_000_000
+"""ns after which a number is closed (measurement.md)."""
+SILENCE = 1_000_000_000
+TICK = 100_000_000
+"""ns between looks at what no packet triggers: silence, closing, lip-sync."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionConfig:
+    formats: Mapping[int, Format]
+    """by payload type."""
+    latency: Latency
+    ssrc: int | None = None
+    """the only one to listen to."""
+    cname: str = "steadycast"
+    seed: int | None = None
+    """of our own SSRC and the RTCP intervals; None: unpredictable, as it should be on a network."""
+
+
+@dataclass(slots=True)
+class SessionOutput:
+    """What `poll` hands over, each list in order."""
+
+    transmissions: list[Transmission] = field(default_factory=list)
+    units: list[AccessUnit] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionStatistics:
+    """Cumulative."""
+
+    streams: tuple[StreamStatistics, ...]
+    cnames: Mapping[int, str]
+    datagrams: int
+    unparsed: Mapping[str, int]
+    kernel_drops: int
+    forgotten_streams: int
+    """ended so long ago that the report has no room for them."""
+
+
+class ReceiverSession:
+    """Drive it with `handle_datagrams`, `handle_timeout`, `poll` and `next_timeout`; times are monotonic ns."""
+
+    def __init__(self, config: SessionConfig, now: int) -> None:
+        self._config = config
+        self._random = random.Random(config.seed)
+        self._ssrc = self._random.getrandbits(32)
+        self._began = now
+        self._sources: dict[int, Source] = {}
+        self._ended: list[StreamStatistics] = []
+        self._forgotten = 0
+        self._feedback: dict[Hashable, Feedback] = {}
+        self._silent: dict[StreamKey, int] = {}
+        self._output = SessionOutput()
+        self._datagrams = self._kernel_drops = 0
+        self._unparsed: Counter[str] = Counter()
+        self._next_tick = now + TICK
+        self._device_latency: dict[str, int] = {}
+
+    # -- the four verbs ---------------------------------------------------------------------------------------
+
+    def handle_datagrams(self, batch: Batch, now: int) -> None:
+        """Whatever arrived along one path; nothing in it can raise."""
+        self._datagrams += len(batch)
+        self._kernel_drops += batch.kernel_drops
+        control = rtcp_mask(batch)
+        if control.any():
+            for index in np.flatnonzero(control):
+                self._handle_rtcp(batch.datagram(int(index)), int(batch.arrival_times[index]), batch.path, now)
+            if control.all():
+                return
+        headers = parse_batch(batch)
+        good = (headers.reason == 0) & ~control
+        if not good.all():
+            self._count_unparsed(headers.reason[~control & (headers.reason != 0)])
+        self._handle_rtp(headers, good, batch, now)
+
+    def handle_timeout(self, now: int) -> None:
+        """Gives up holes, reports, closes. Drain the socket first: what counts is when a packet arrived."""
+        for stream in self._alive():
+            self._output.units += stream.advance(now)
+        for source in [s for s in self._sources.values() if s.ends_at is not None and s.ends_at <= now]:
+            self._end_source(source, source.why_ended, now)
+        if now >= self._next_tick:
+            self._next_tick = now + TICK
+            self._watch_silence(now)
+            self._synchronise()
+            for stream in self._alive():
+                stream.ledger.close(now, DRAIN)
+        self._request_key_frames(now)
+        for path, feedback in self._feedback.items():
+            if feedback.next_report is not None and now >= feedback.next_report:
+                self._send(path, feedback.report(self._report_inputs(path), now))
+
+    def poll(self) -> SessionOutput:
+        """What is to be sent, decoded and told now."""
+        output, self._output = self._output, SessionOutput()
+        return output
+
+    def next_timeout(self) -> int:
+        """Monotonic ns of the next `handle_timeout`."""
+        times = [self._next_tick]
+        times += [deadline for s in self._alive() if (deadline := s.next_deadline()) is not None]
+        times += [s.ends_at for s in self._sources.values() if s.ends_at is not None]
+        for path, feedback in self._feedback.items():
+            if feedback.next_report is not None:
+                times.append(feedback.next_report)
+            request = feedback.next_request(self._wanting(path), self._next_tick - TICK)
+            if request is not None:
+                times.append(request)
+        return min(times)
+
+    # -- what the rest of the receiver says -------------------------------------------------------------------
+
+    def request_key_frame(self, key: StreamKey, why: str) -> None:
+        """The decoder cannot go on."""
+        source = self._sources.get(key.ssrc)
+        if source is not None and source.stream is not None and source.stream.key == key:
+            source.stream.request_key_frame(why)
+
+    def set_device_latency(self, media: str, latency: int) -> None:
+        """ns from hand-over to the device until it is heard or seen: lip-sync allows for it."""
+        self._device_latency[media] = latency
+
+    def close(self, now: int) -> None:
+        """Everything held comes out, the accounts are final, the senders are told."""
+        for source in self._sources.values():
+            if source.stream is not None and not source.stream.ended:
+                self._end_source(source, "closed here", now)
+        for path, feedback in self._feedback.items():
+            self._send(path, feedback.compound(self._report_inputs(path), [feedback.goodbye()], now))
+
+    def statistics(self) -> SessionStatistics:
+        alive = [s.stream.statistics() for s in self._sources.values() if s.stream is not None]
+        return SessionStatistics(
+            (*self._ended, *alive),
+            {s.ssrc: s.cname for s in self._sources.values() if s.cname is not None},
+            self._datagrams,
+            dict(self._unparsed + Counter(unconfirmed=sum(s.unconfirmed for s in self._sources.values()))),
+            self._kernel_drops,
+            self._forgotten,
+        )
+
+    def streams(self) -> list[Stream]:
+        """The streams alive, for reading."""
+        return list(self._alive())
+
+    # -- RTP --------------------------------------------------------------------------------------------------
+
+    def _handle_rtp(self, headers: Headers, good: np.ndarray, batch: Batch, now: int) -> None:
+        ssrcs = headers.ssrc[good]
+        if not len(ssrcs):
+            return
+        if good.all() and (ssrcs == ssrcs[0]).all():
+            self._handle_source(int(ssrcs[0]), headers, batch.arrival_times, batch, now)
+            return
+        for ssrc in dict.fromkeys(ssrcs.tolist()):
+            rows = np.flatnonzero(good & (headers.ssrc == ssrc))
+            self._handle_source(ssrc, headers.select(rows), batch.arrival_times[rows], batch, now)
+
+    def _handle_source(self, ssrc: int, headers: Headers, arrivals: np.ndarray, batch: Batch, now: int) -> None:
+        if self._config.ssrc not in (None, ssrc):
+            self._unparsed["other_ssrc"] += len(headers)
+            return
+        payload_type = int(headers.payload_type[0])
+        source = self._sources.get(ssrc) or self._open_source(ssrc, payload_type, batch.path)
+        if source is None:
+            self._unparsed["payload_type"] += len(headers)
+            return
+        ours = headers.payload_type == source.payload_type
+        if not ours.all():
+            self._unparsed["payload_type"] += int(np.count_nonzero(~ours))
+            rows = np.flatnonzero(ours)
+            if not len(rows):
+                return
+            headers, arrivals = headers.select(rows), arrivals[rows]
+        before = source.stream
+        source.path = batch.path
+        for stream in source.receive(headers, arrivals, batch.buffer, now):
+            self._end_stream(stream, "it restarted", now)
+        if source.stream is not None:
+            if source.stream is not before:
+                self._started(source, now)
+            self._output.units += source.stream.advance(now)
+            self._heard(source.stream, now)
+
+    def _open_source(self, ssrc: int, payload_type: int, path: Hashable) -> Source | None:
+        form = self._config.formats.get(payload_type)
+        if form is None or not self._make_room():
+            return None
+        source = Source(ssrc, payload_type, form, path, self._open_stream, self._began)
+        self._sources[ssrc] = source
+        return source
+
+    def _make_room(self) -> bool:
+        """Random SSRCs never become streams: the oldest of those makes place for the next."""
+        if len(self._sources) < MAX_SOURCES:
+            return True
+        for ssrc, source in self._sources.items():
+            if source.stream is None or source.stream.ended:
+                self._forget(ssrc)
+                return True
+        return False
+
+    def _forget(self, ssrc: int) -> None:
+        source = self._sources.pop(ssrc)
+        self._unparsed["unconfirmed"] += source.unconfirmed
+        if source.stream is not None:
+            self._keep_statistics(source.stream)
+
+    def _keep_statistics(self, stream: Stream) -> None:
+        self._ended.append(stream.statistics())
+        if len(self._ended) > MAX_ENDED:
+            del self._ended[0]
+            self._forgotten += 1
+
+    def _open_stream(self, key: StreamKey, form: Format, payload_type: int, now: int) -> Stream:
+        depacketizer = registry.depacketizer(form.encoding, form.clock_rate, form.channels, form.parameters)
+        return Stream(key, form, payload_type, depacketizer, policy(self._config.latency, form.media), now)
+
+    def _started(self, source: Source, now: int) -> None:
+        assert source.stream is not None
+        self._output.events.append(StreamStarted(source.stream.key, source.format, now))
+        self._feedback_for(source).heard(now)
+        self._synchronise()
+
+    def _heard(self, stream: Stream, now: int) -> None:
+        since = self._silent.pop(stream.key, None)
+        if since is not None:
+            self._output.events.append(StreamResumed(stream.key, stream.format, now, stream.last_arrival - since))
+
+    def _count_unparsed(self, reasons: np.ndarray) -> None:
+        for code, count in zip(*np.unique(reasons, return_counts=True), strict=True):
+            self._unparsed[REASONS[int(code)]] += int(count)
+
+    # -- RTCP in ----------------------------------------------------------------------------------------------
+
+    def _handle_rtcp(self, data: bytes, arrival: int, path: Hashable, now: int) -> None:
+        try:
+            packets = compound.parse(data)
+            for packet in packets:
+                self._handle_packet(packet, arrival, path, now)
+        except ProtocolError as error:
+            self._unparsed[error.reason] += 1
+
+    def _handle_packet(self, packet: RtcpPacket, arrival: int, path: Hashable, now: int) -> None:
+        match packet:
+            case SenderReport():
+                if (source := self._sources.get(packet.ssrc)) is not None:
+                    source.rtcp_path = path
+                    source.sender_report(packet, arrival)
+            case SourceDescription():
+                for chunk in packet.chunks:
+                    if chunk.ssrc in self._sources and chunk.cname is not None:
+                        self._sources[chunk.ssrc].cname = chunk.cname
+            case App():
+                self._handle_app(packet, path, now)
+            case Bye():
+                for ssrc in packet.sources:
+                    if ssrc in self._sources:
+                        self._sources[ssrc].goodbye(now, "the sender said goodbye")
+            case _:
+                pass  # reports and requests are for senders
+
+    def _handle_app(self, packet: App, path: Hashable, now: int) -> None:
+        meaning = sender_range.parse(packet)
+        if not isinstance(meaning, SenderRange):
+            return
+        source = self._sources.get(meaning.ssrc)
+        if source is not None:
+            source.sender_range(meaning)
+        if meaning.final:
+            known = RangeAcknowledgement(self._ssrc, meaning.ssrc, meaning.last).to_app()
+            feedback = self._feedback.setdefault(path, self._new_feedback())
+            self._send(path, feedback.compound(self._report_inputs(path), [known], now))
+
+    # -- RTCP out ---------------------------------------------------------------------------------------------
+
+    def _new_feedback(self) -> Feedback:
+        return Feedback(self._ssrc, self._config.cname, self._random)
+
+    def _feedback_for(self, source: Source) -> Feedback:
+        return self._feedback.setdefault(_reply_path(source), self._new_feedback())
+
+    def _sources_at(self, path: Hashable) -> Iterable[Source]:
+        return (s for s in self._sources.values() if s.stream is not None and _reply_path(s) == path)
+
+    def _report_inputs(self, path: Hashable) -> list[ReportInput]:
+        inputs = []
+        for source in self._sources_at(path):
+            assert source.stream is not None
+            reception = source.stream.ledger.reception()
+            if reception is not None and not source.stream.ended:
+                last = source.last_report
+                sr = None if last is None else (last[0].ntp_timestamp, last[1])
+                inputs.append(ReportInput(source.ssrc, reception, source.stream.delay.jitter_ticks, sr))
+        return inputs
+
+    def _wanting(self, path: Hashable) -> list[int]:
+        return [
+            s.ssrc
+            for s in self._sources_at(path)
+            if s.stream is not None and not s.stream.ended and s.stream.wants_key_frame
+        ]
+
+    def _request_key_frames(self, now: int) -> None:
+        for path, feedback in self._feedback.items():
+            asked = feedback.ask_now(self._wanting(path), now)
+            if asked:
+                requests = [feedback.picture_loss(ssrc) for ssrc in asked]
+                self._send(path, feedback.compound(self._report_inputs(path), requests, now))
+            for ssrc in asked:
+                stream = self._sources[ssrc].stream
+                assert stream is not None
+                self._output.events.append(KeyFrameRequested(stream.key, now, stream.why_key_frame))
+
+    def _send(self, path: Hashable, data: bytes) -> None:
+        self._output.transmissions.append(Transmission((data,), path))
+
+    # -- time -------------------------------------------------------------------------------------------------
+
+    def _alive(self) -> Iterable[Stream]:
+        return (s.stream for s in self._sources.values() if s.stream is not None and not s.stream.ended)
+
+    def _end_source(self, source: Source, why: str, now: int) -> None:
+        source.end()
+        if source.stream is not None and not source.stream.ended:
+            self._output.units += source.stream.end(now)
+            self._output.events.append(StreamEnded(source.stream.key, source.format, now, why))
+
+    def _end_stream(self, stream: Stream, why: str, now: int) -> None:
+        """A numbering that another of the same SSRC has replaced."""
+        self._output.units += stream.end(now)
+        self._output.events.append(StreamEnded(stream.key, stream.format, now, why))
+        self._keep_statistics(stream)
+
+    def _watch_silence(self, now: int) -> None:
+        for stream in self._alive():
+            if now - stream.last_arrival >= SILENCE and stream.key not in self._silent:
+                self._silent[stream.key] = stream.last_arrival
+                self._output.events.append(StreamSilent(stream.key, stream.format, now))
+
+    def _synchronise(self) -> None:
+        sources = [s for s in self._sources.values() if s.stream is not None and not s.stream.ended and s.cname]
+        offsets: list[Offset] = []
+        streams: list[Stream] = []
+        for source in sources:
+            assert source.stream is not None
+            assert source.cname is not None
+            offset = source.stream.playout_offset()
+            if offset is not None:
+                media = source.format.media
+                offsets.append(Offset(source.cname, media, offset, self._device_latency.get(media, 0)))
+                streams.append(source.stream)
+        for stream, extra in zip(streams, extras(offsets), strict=True):
+            stream.delay_further(extra)
+
+
+def _reply_path(source: Source) -> Hashable:
+    """RTCP goes back to where the sender's RTCP comes from; before any, to where its media comes from (RFC 5761)."""
+    return source.path if source.rtcp_path is None else source.rtcp_path

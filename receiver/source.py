@@ -1,0 +1,131 @@
+"""One SSRC as it is heard: which numbering its packets belong to, and what its sender says of itself in RTCP."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from protocol.ntp import unix_from_ntp
+from protocol.rtcp.range import SenderRange
+from protocol.rtcp.sr import SenderReport
+from protocol.rtp import Headers
+from protocol.serial import difference
+from receiver.account.source import Segment, SourceTracker
+from receiver.jitter.buffer import Packets
+from receiver.media import Format, StreamKey
+from receiver.stream import Stream
+
+LINGER = 500_000_000
+"""ns after a goodbye in which packets on their way still count (measurement.md's drain once the range is final)."""
+
+OpenStream = Callable[[StreamKey, Format, int, int], Stream]
+"""(key, format, payload type, now) -> a new stream."""
+
+
+class Source:
+    """The state of one SSRC. At most one of its numberings, the newest, is alive."""
+
+    def __init__(
+        self, ssrc: int, payload_type: int, form: Format, path: Hashable, open_stream: OpenStream, listening_since: int
+    ) -> None:
+        self.ssrc, self.format, self.payload_type = ssrc, form, payload_type
+        self.path = path
+        self.rtcp_path: Hashable | None = None
+        self.cname: str | None = None
+        self.last_report: tuple[SenderReport, int] | None = None
+        self.ends_at: int | None = None
+        self.why_ended = ""
+        self.stream: Stream | None = None
+        self._tracker = SourceTracker(form.clock_rate)
+        self._open = open_stream
+        self._listening_since = listening_since
+        self._range: SenderRange | None = None
+
+    # -- RTP --------------------------------------------------------------------------------------------------
+
+    def receive(
+        self, headers: Headers, arrival_times: NDArray[np.int64], buffer: NDArray[np.uint8], now: int
+    ) -> list[Stream]:
+        """Packets of this SSRC; returns the streams that a new numbering ended."""
+        ended: list[Stream] = []
+        for segment in self._tracker.track(headers, arrival_times, buffer):
+            if self.stream is None or segment.epoch != self.stream.key.epoch:
+                if self.stream is not None and not self.stream.ended:
+                    ended.append(self.stream)
+                self._begin(segment, now)
+            assert self.stream is not None
+            self.stream.receive(_packets(segment), now)
+            if self._range is not None:
+                self._apply_range()
+        return ended
+
+    def _begin(self, segment: Segment, now: int) -> None:
+        self.stream = self._open(StreamKey(self.ssrc, segment.epoch), self.format, self.payload_type, now)
+        self.ends_at = None
+        if segment.epoch:
+            self._range = None
+        self._apply_report(int(segment.timestamps[0]))
+
+    @property
+    def unconfirmed(self) -> int:
+        """Packets that never became part of a stream."""
+        return self._tracker.unconfirmed
+
+    # -- RTCP -------------------------------------------------------------------------------------------------
+
+    def sender_report(self, report: SenderReport, arrival: int) -> None:
+        self.last_report = report, arrival
+        self._tracker.sender_report(report.ntp_timestamp, report.packet_count)
+        if self.stream is not None:
+            self._apply_report(self.stream.newest_timestamp)
+
+    def _apply_report(self, newest: int) -> None:
+        """SR may come before the first packet: its RTP timestamp is unwrapped near the newest one."""
+        if self.last_report is not None and self.stream is not None:
+            report = self.last_report[0]
+            unwrapped = newest + difference(report.rtp_timestamp, newest & 0xFFFF_FFFF, 32)
+            self.stream.clock.sender_report(unix_from_ntp(report.ntp_timestamp), unwrapped)
+
+    def sender_range(self, sent: SenderRange) -> None:
+        self._range = sent
+        if self.stream is not None:
+            self._apply_range()
+
+    def _apply_range(self) -> None:
+        assert self.stream is not None
+        sent, self._range = self._range, None
+        if sent is None:
+            return
+        placed = self.stream.ledger.set_range(
+            sent.first, sent.last, sent.count, final=sent.final, heard_from_start=self._heard_from_start(sent)
+        )
+        if placed is not None:
+            self._tracker.sender_range(placed[1])
+
+    def _heard_from_start(self, sent: SenderRange) -> bool:
+        """By the sender's own clock: its first packet left after we had begun to listen."""
+        if self.last_report is None:
+            return False
+        report, arrival = self.last_report
+        age = unix_from_ntp(report.ntp_timestamp) - unix_from_ntp(sent.first_time)
+        return arrival - age >= self._listening_since
+
+    def goodbye(self, now: int, why: str) -> None:
+        """BYE: what is on its way still counts for a moment."""
+        if self.ends_at is None:
+            self.ends_at, self.why_ended = now + LINGER, why
+
+    def end(self) -> None:
+        """The numbering is over: what else comes begins another, stragglers excepted."""
+        self._tracker.end_epoch()
+        self.ends_at = None
+
+
+def _packets(segment: Segment) -> Packets:
+    headers = segment.headers
+    return Packets(
+        segment.extended, segment.timestamps, headers.marker, segment.arrival_times,
+        headers.payload_offset, headers.payload_length, segment.buffer,
+    )  # fmt: skip

@@ -1,0 +1,298 @@
+"""One numbering of one source, from headers to access units: account, jitter buffer, depacketizer in a row."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from protocol.errors import ProtocolError
+from protocol.payload.base import Depacketizer
+from receiver.account.clock import SenderClock
+from receiver.account.delay import Delay
+from receiver.account.histogram import Histogram
+from receiver.account.ledger import Ledger, LedgerCounts
+from receiver.jitter.buffer import Frame, JitterBuffer, Packets
+from receiver.jitter.target import TargetDelay
+from receiver.media import AccessUnit, Format, StreamKey
+
+MAX_CONCEALED = 25
+"""consecutive missing audio packets (0.5 s) that are worth a unit each: concealment has faded by then."""
+
+SYNC_SLACK = 10_000_000
+"""ns by which sound may be off before lip-sync moves it."""
+PERCENTILES = {"50": 0.50, "95": 0.95, "99": 0.99}
+
+
+@dataclass(frozen=True, slots=True)
+class StreamStatistics:
+    """Cumulative; times are ns."""
+
+    key: StreamKey
+    format: Format
+    payload_type: int
+    ledger: LedgerCounts
+    loss_runs: dict[int, int]
+    packets: int
+    octets: int
+    jitter: int | None
+    delay_variation: dict[str, int | None]
+    buffer_delay: int
+    """sum over emitted units of hand-over minus first arrival (webrtc-stats jitterBufferDelay)."""
+    emitted: int
+    target: int
+    playout_delay_mean: int | None
+    playout_delay: dict[str, int | None]
+    unusable: dict[str, int]
+    """units that no decoder can use, by reason."""
+    overflowed: int
+
+
+class Framing:
+    """What payloads say of their frames; an unreadable one says nothing."""
+
+    def __init__(self, depacketizer: Depacketizer) -> None:
+        self._depacketizer = depacketizer
+
+    def begins(self, payload: bytes) -> bool:
+        try:
+            return self._depacketizer.begins(payload)
+        except ProtocolError:
+            return False
+
+    def duration(self, payload: bytes) -> int | None:
+        try:
+            return self._depacketizer.duration(payload)
+        except ProtocolError:
+            return None
+
+
+class Stream:
+    """State of one StreamKey; the session owns it and calls it in the order of arrival."""
+
+    def __init__(
+        self, key: StreamKey, form: Format, payload_type: int, depacketizer: Depacketizer, target: TargetDelay, now: int
+    ) -> None:
+        self.key, self.format, self.payload_type = key, form, payload_type
+        self.started = self.last_arrival = now
+        self.extra = 0
+        """ns of lip-sync beyond the target."""
+        self.wants_key_frame = form.media == "video"
+        self.why_key_frame = "joined in the middle"
+        self.ledger = Ledger()
+        self.clock = SenderClock(form.clock_rate)
+        self.delay = Delay(form.clock_rate)
+        self.newest_timestamp = 0
+        """unwrapped RTP timestamp of the packet that came last."""
+        self.ended = False
+        self._depacketizer = depacketizer
+        self._target = target
+        self._framing = Framing(depacketizer)
+        self._buffer = JitterBuffer(self._framing, every_packet_is_a_frame=form.media == "audio")
+        self._units: list[AccessUnit] = []
+        self._packets = self._octets = 0
+        self._buffer_delay = self._emitted = self._playout_delay = 0
+        self._playout_delays = Histogram()
+        self._unusable: Counter[str] = Counter()
+
+    # -- in ---------------------------------------------------------------------------------------------------
+
+    def receive(self, packets: Packets, now: int) -> None:
+        """Packets of this stream, every copy, in the order of their arrival."""
+        arrivals = packets.arrival_time
+        if not self.ended:
+            self._release(int(arrivals[0]))
+        self._packets += len(packets)
+        self._octets += int(packets.payload_length.sum())
+        self.last_arrival = int(arrivals[-1])
+        self.newest_timestamp = int(packets.timestamp[-1])
+        self.clock.observe(packets.timestamp, arrivals)
+        self.delay.observe(packets.timestamp, arrivals)
+        if self.ended:
+            self.ledger.arrive(packets.sequence, arrivals)
+            return
+        if self.format.media == "audio" and self._emitted and self._late(packets).any():
+            for i in range(len(packets)):
+                self._receive_sound(_select(packets, slice(i, i + 1)))
+        else:
+            self._account(packets)
+        self._release(now)
+
+    def _account(self, packets: Packets) -> None:
+        fresh = self.ledger.arrive(packets.sequence, packets.arrival_time)
+        useful = packets if fresh.all() else _select(packets, fresh)
+        self._learn_from_late(useful)
+        self._buffer.insert(useful)
+
+    def _late(self, packets: Packets) -> NDArray[np.bool_]:
+        due = np.array([self._deadline(t) for t in packets.timestamp.tolist()], np.int64)
+        return packets.arrival_time > due
+
+    def _receive_sound(self, packet: Packets) -> None:
+        """Sound after its deadline was missed by the listener, also where no later packet overtook it."""
+        if self._late(packet)[0]:
+            self._release(int(packet.arrival_time[0]))
+            until = int(packet.sequence[0]) + 1
+            self._buffer.skip_to(until)
+            self.ledger.expect(until)
+            self.ledger.decide(until)
+        self._account(packet)
+
+    def _learn_from_late(self, packets: Packets) -> None:
+        cursor = self._buffer.cursor
+        if cursor is None:
+            return
+        for i in np.flatnonzero(packets.sequence < cursor):
+            arrival = int(packets.arrival_time[i])
+            self._target.observe(arrival - self.clock.local_time(int(packets.timestamp[i])), arrival)
+
+    def expect(self, first: int) -> None:
+        """The sender's numbers begin with `first` (extended)."""
+        self._buffer.expect(first)
+
+    # -- out --------------------------------------------------------------------------------------------------
+
+    def playout_time(self, timestamp: int) -> int:
+        """Monotonic ns at which what was captured at `timestamp` (unwrapped) is to be played."""
+        return self.clock.local_time(timestamp) + self._target.delay + self.extra
+
+    def playout_offset(self) -> int | None:
+        """Playout here minus capture by the sender's wall clock, without lip-sync, ns; None before the first SR."""
+        captured = self.clock.capture_time(self.newest_timestamp)
+        if captured is None:
+            return None
+        return self.clock.local_time(self.newest_timestamp) + self._target.delay - captured
+
+    def delay_further(self, extra: int) -> None:
+        """Lip-sync: sound moves only for what an ear notices, so that it is not resampled without need."""
+        if self.format.media == "video" or abs(extra - self.extra) > SYNC_SLACK:
+            self.extra = extra
+
+    def _deadline(self, timestamp: int) -> int:
+        patience = self._target.patience if self.format.media == "video" else 0
+        return self.playout_time(timestamp) + patience
+
+    def advance(self, now: int) -> list[AccessUnit]:
+        """What is ready to be decoded at `now`, in order."""
+        self._release(now)
+        units, self._units = self._units, []
+        return units
+
+    def end(self, now: int) -> list[AccessUnit]:
+        """Everything still held, whole or not, and the account closed."""
+        frames = self._buffer.pop(now, lambda _: now)
+        for frame in frames:
+            self._emit(frame, now)
+        self.ended = True
+        self.ledger.finish()
+        units, self._units = self._units, []
+        return units
+
+    def next_deadline(self) -> int | None:
+        return self._buffer.next_deadline(self._deadline)
+
+    def _release(self, now: int) -> None:
+        before = self._buffer.cursor
+        frames = self._buffer.pop(now, self._deadline)
+        if self._buffer.cursor is not None and self._buffer.cursor != before:
+            self.ledger.decide(self._buffer.cursor)
+        skip = _too_many_missing(frames)
+        for index, frame in enumerate(frames):
+            if index not in skip:
+                self._emit(frame, now)
+
+    def _emit(self, frame: Frame, now: int) -> None:
+        lost = frame.missing + frame.lost_before
+        data = self._payload(frame)
+        here = frame.missing < len(frame.payloads)
+        if here:
+            self._count_delay(frame, now)
+        if self.format.media == "video":
+            self._judge_key_frame(data, lost)
+            if not data:
+                return
+        following = None if here else self._buffer.following()
+        duration = next((self._framing.duration(p) for p in frame.payloads if p), None)
+        self._units.append(
+            AccessUnit(
+                self.key,
+                self.format,
+                data,
+                frame.timestamp,
+                self.playout_time(frame.timestamp),
+                frame.last_arrival,
+                lost,
+                duration,
+                following,
+            )
+        )
+
+    def _payload(self, frame: Frame) -> bytes:
+        if frame.missing == len(frame.payloads):
+            return b""
+        try:
+            return self._depacketizer.depacketize(frame.payloads)
+        except ProtocolError as error:
+            self._unusable[error.reason] += 1
+            return b""
+
+    def _judge_key_frame(self, data: bytes, lost: int) -> None:
+        if lost or not data:
+            self.request_key_frame("packets are missing")
+        elif self.wants_key_frame and self._depacketizer.key_frame(data):
+            self.wants_key_frame = False
+
+    def request_key_frame(self, why: str) -> None:
+        """Wanted from now until a whole one comes."""
+        if not self.wants_key_frame:
+            self.wants_key_frame, self.why_key_frame = True, why
+
+    def _count_delay(self, frame: Frame, now: int) -> None:
+        least = self.clock.local_time(frame.timestamp)
+        self._target.observe(frame.last_arrival - least, frame.last_arrival)
+        self._emitted += 1
+        self._buffer_delay += now - frame.first_arrival
+        delay = max(now, self.playout_time(frame.timestamp)) - least
+        self._playout_delay += delay
+        self._playout_delays.add(np.array([delay // 1000], np.int64))
+
+    # -- reading ----------------------------------------------------------------------------------------------
+
+    @property
+    def out_of_band(self) -> bytes:
+        """What a decoder needs before the first unit."""
+        return self._depacketizer.out_of_band()
+
+    def statistics(self) -> StreamStatistics:
+        micro = {f"p{name}": self._playout_delays.percentile(share) for name, share in PERCENTILES.items()}
+        return StreamStatistics(
+            self.key, self.format, self.payload_type, self.ledger.counts(), self.ledger.loss_runs(),
+            self._packets, self._octets, self.jitter.nanoseconds if self._packets > 1 else None,
+            {f"p{name}": self._variation.percentile(share) for name, share in PERCENTILES.items()},
+            self._buffer_delay, self._emitted, self._target.delay + self.extra,
+            self._playout_delay // self._emitted if self._emitted else None,
+            {name: None if value is None else value * 1000 for name, value in micro.items()},
+            dict(self._unusable), self._buffer.overflowed,
+        )  # fmt: skip
+
+
+def _select(packets: Packets, rows: NDArray[np.bool_] | slice) -> Packets:
+    return Packets(
+        packets.sequence[rows], packets.timestamp[rows], packets.marker[rows], packets.arrival_time[rows],
+        packets.payload_offset[rows], packets.payload_length[rows], packets.buffer,
+    )  # fmt: skip
+
+
+def _too_many_missing(frames: list[Frame]) -> set[int]:
+    """Indexes of the empty frames in the front of a long gap: only its last MAX_CONCEALED are worth a unit."""
+    skip: set[int] = set()
+    run: list[int] = []
+    for index, frame in enumerate([*frames, None]):
+        if frame is not None and frame.missing == len(frame.payloads):
+            run.append(index)
+        else:
+            skip.update(run[:-MAX_CONCEALED])
+            run = []
+    return skip
