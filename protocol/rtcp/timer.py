@@ -50,7 +50,7 @@ class RtcpTimer:
     """octets of a compound packet, UDP and IP headers included."""
 
     def interval(self, random: float, *, initial: bool = False) -> int:
-        """ns from the last report to the next, for a random number in [0, 1) (§6.3.1). The first waits half the minimum."""
+        """ns from the last report to the next (§6.3.1); `random` is in [0, 1). The first waits half the minimum."""
         share, participants = self.bandwidth, self.members
         if self.senders <= self.members * SENDER_FRACTION:
             share *= SENDER_FRACTION if self.we_sent else 1 - SENDER_FRACTION
