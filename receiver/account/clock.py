@@ -1,0 +1,177 @@
+"""The sender's clocks seen from here: when does a packet with this RTP timestamp arrive at the earliest, and what
+time did the sender's own clock show at its capture?"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+_SECOND = 1_000_000_000
+_WINDOW = 10
+"""buckets of a second in which the least transit is looked for."""
+_HISTORY = 120
+"""buckets from which the skew is estimated."""
+_SKEW_SPAN = 20
+"""seconds of history without which no skew is assumed."""
+_MAX_SKEW = 1e-3
+_STEP, _STEP_BUCKETS = 100_000_000, 3
+_JUMP = 500_000_000
+_SCALAR = 4
+
+
+@dataclass(slots=True)
+class _Bucket:
+    """The packet of least transit in about a second."""
+
+    time: int
+    """ns since the first packet, on the sender's RTP clock."""
+    transit: float
+    """ns above the first packet's."""
+    opened: int
+    """monotonic ns."""
+
+
+class SenderClock:
+    """Maps unwrapped RTP timestamps to local monotonic time through the packets that took least.
+
+    The least transit is the lowest of the last ten buckets of a second that held packets (a silence ages nothing), so
+    a faster route is followed at once. A slower one is believed after three buckets that are all more than 100 ms
+    above, or one that is 500 ms above; smaller steps when the window has passed.
+    """
+
+    def __init__(self, clock_rate: int) -> None:
+        self._clock_rate = clock_rate
+        self._tick = _SECOND / clock_rate
+        self._first: tuple[int, int] | None = None
+        self._buckets: deque[_Bucket] = deque(maxlen=_HISTORY)
+        self._floor = 0.0
+        self._floor_time = 0
+        self._skew = 0.0
+        self._report: tuple[int, int] | None = None
+
+    def observe(self, timestamps: NDArray[np.int64], arrival_times: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Packets in the order of their arrival, shapes (n,); unwrapped RTP ticks and monotonic ns.
+
+        Returns by how many ns each took longer than the least transit, shape (n,), never below 0.
+        """
+        if not len(timestamps):
+            return np.zeros(0, np.int64)
+        if self._first is None:
+            self._first = int(timestamps[0]), int(arrival_times[0])
+        first_timestamp, first_arrival = self._first
+        if len(timestamps) <= _SCALAR:
+            return self._observe_each(timestamps.tolist(), arrival_times.tolist())
+        media = (timestamps - first_timestamp) * self._tick
+        transits = (arrival_times - first_arrival) - media
+        least = int((transits - self._skew * media).argmin())
+        self._add(int(media[least]), float(transits[least]), int(arrival_times[least]))
+        excess = transits - (self._floor + self._skew * (media - self._floor_time))
+        above: NDArray[np.int64] = np.maximum(excess, 0).astype(np.int64)
+        return above
+
+    def _observe_each(self, timestamps: list[int], arrival_times: list[int]) -> NDArray[np.int64]:
+        assert self._first is not None
+        first_timestamp, first_arrival = self._first
+        medias = [(timestamp - first_timestamp) * self._tick for timestamp in timestamps]
+        pairs = [(media, a - first_arrival - media) for media, a in zip(medias, arrival_times, strict=True)]
+        for (media, transit), arrival in zip(pairs, arrival_times, strict=True):
+            self._add(int(media), transit, arrival)
+        excess = [max(0, int(t - (self._floor + self._skew * (m - self._floor_time)))) for m, t in pairs]
+        return np.array(excess, np.int64)
+
+    def local_time(self, timestamp: int) -> int:
+        """Monotonic ns at which a packet with this unwrapped timestamp arrives if it takes the least transit.
+
+        Raises ValueError before the first packet.
+        """
+        if self._first is None:
+            raise ValueError("no packet yet")
+        first_timestamp, first_arrival = self._first
+        ticks = timestamp - first_timestamp
+        drift = self._skew * (ticks * self._tick - self._floor_time)
+        return first_arrival + ticks * _SECOND // self._clock_rate + round(self._floor + drift)
+
+    @property
+    def skew_ppm(self) -> float | None:
+        """How much slower than ours the sender's RTP clock runs (transit grows); None while it is not known."""
+        return self._skew * 1e6 if self._span() >= _SKEW_SPAN * _SECOND else None
+
+    @property
+    def uncertainty(self) -> int | None:
+        """ns by which the least transit differs from one second of the window to the next (median deviation)."""
+        recent = list(self._buckets)[-_WINDOW:]
+        if len(recent) < 2:
+            return None
+        levels = np.array([bucket.transit - self._skew * bucket.time for bucket in recent])
+        return int(np.median(np.abs(levels - np.median(levels))))
+
+    def sender_report(self, ntp_unix: int, timestamp: int) -> None:
+        """An SR's pair: the sender's wall clock (Unix ns) and the unwrapped RTP timestamp of the same instant."""
+        if self._report is None or ntp_unix > self._report[0]:
+            self._report = ntp_unix, timestamp
+
+    def capture_time(self, timestamp: int) -> int | None:
+        """The sender's wall clock (Unix ns) at this unwrapped timestamp; None before the first SR.
+
+        Streams of one CNAME share that clock: equal capture times belong together (lip-sync).
+        """
+        if self._report is None:
+            return None
+        ntp_unix, reported = self._report
+        return ntp_unix + (timestamp - reported) * _SECOND // self._clock_rate
+
+    # The least transit
+
+    def _add(self, time: int, transit: float, arrival: int) -> None:
+        buckets = self._buckets
+        if not buckets or arrival - buckets[-1].opened >= _SECOND:
+            if buckets:
+                self._close_bucket()
+            buckets.append(_Bucket(time, transit, arrival))
+        else:
+            newest = buckets[-1]
+            if transit - self._skew * time >= newest.transit - self._skew * newest.time:
+                return
+            newest.time, newest.transit = time, transit
+            if transit > self._floor + self._skew * (time - self._floor_time):
+                return
+        self._find_floor()
+
+    def _find_floor(self) -> None:
+        recent = list(self._buckets)[-_WINDOW:]
+        least = min(recent, key=lambda bucket: bucket.transit - self._skew * bucket.time)
+        self._floor, self._floor_time = least.transit, least.time
+
+    def _close_bucket(self) -> None:
+        """Called when a second is over: look for a slower route, then estimate the skew anew."""
+        buckets = self._buckets
+        above = [b.transit - (self._floor + self._skew * (b.time - self._floor_time)) for b in buckets]
+        if above[-1] > _JUMP:
+            self._forget_all_but(1)
+        elif len(above) > _STEP_BUCKETS and min(above[-_STEP_BUCKETS:]) > _STEP:
+            self._forget_all_but(_STEP_BUCKETS)
+        if self._span() >= _SKEW_SPAN * _SECOND:
+            self._skew = self._estimate_skew()
+
+    def _forget_all_but(self, count: int) -> None:
+        for _ in range(len(self._buckets) - count):
+            self._buckets.popleft()
+
+    def _span(self) -> int:
+        return self._buckets[-1].time - self._buckets[0].time if self._buckets else 0
+
+    def _estimate_skew(self) -> float:
+        """Median slope of the minima half the history apart (Theil's incomplete method): outliers do not move it."""
+        times = np.array([bucket.time for bucket in self._buckets], np.float64)
+        transits = np.array([bucket.transit for bucket in self._buckets])
+        half = len(times) // 2
+        run = times[half:] - times[: len(times) - half]
+        rise = transits[half:] - transits[: len(times) - half]
+        apart = run > 0
+        if not apart.any():
+            return self._skew
+        slope = float(np.median(rise[apart] / run[apart]))
+        return slope if abs(slope) <= _MAX_SKEW else self._skew

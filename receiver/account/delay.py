@@ -1,0 +1,90 @@
+"""Delay figures of one stream that need no clock in common: interarrival jitter, delay variation."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from receiver.account.clock import SenderClock
+from receiver.account.histogram import Histogram
+
+_SCALAR = 8
+_GAIN = 1 / 16
+_MEMORY = 1024
+"""packets after which (15/16)**n is below the precision of a float64."""
+_WEIGHTS = _GAIN * (1 - _GAIN) ** np.arange(_MEMORY - 1, -1, -1)
+
+
+class InterarrivalJitter:
+    """RFC 3550 §6.4.1 and A.8: J += (|D| - J)/16 for each packet in the order of arrival, D against the one before.
+
+    Packets of one picture share a timestamp, so how the sender spaces them counts as jitter: that is the definition.
+    """
+
+    __slots__ = ("_arrival", "_tick", "_timestamp", "nanoseconds")
+
+    def __init__(self, clock_rate: int) -> None:
+        self.nanoseconds = 0.0
+        self._tick = 1_000_000_000 / clock_rate
+        self._arrival: int | None = None
+        self._timestamp = 0
+
+    def observe(self, timestamps: NDArray[np.int64], arrival_times: NDArray[np.int64]) -> None:
+        """Unwrapped RTP timestamps and arrival times in monotonic ns, in the order of arrival. shapes (n,)."""
+        n = len(timestamps)
+        if n <= _SCALAR:
+            self._observe_each(timestamps.tolist(), arrival_times.tolist())
+            return
+        if self._arrival is None:
+            self._arrival, self._timestamp = int(arrival_times[0]), int(timestamps[0])
+            timestamps, arrival_times, n = timestamps[1:], arrival_times[1:], n - 1
+        spacing = np.diff(arrival_times, prepend=self._arrival)
+        media = np.diff(timestamps, prepend=self._timestamp)
+        recent = np.abs(spacing - media * self._tick)[-_MEMORY:]
+        self.nanoseconds = self.nanoseconds * (1 - _GAIN) ** n + float(_WEIGHTS[-len(recent) :] @ recent)
+        self._arrival, self._timestamp = int(arrival_times[-1]), int(timestamps[-1])
+
+    def _observe_each(self, timestamps: list[int], arrival_times: list[int]) -> None:
+        before = self._arrival
+        for timestamp, arrival in zip(timestamps, arrival_times, strict=True):
+            if before is not None:
+                difference = abs(arrival - before - (timestamp - self._timestamp) * self._tick)
+                self.nanoseconds += (difference - self.nanoseconds) * _GAIN
+            before, self._timestamp = arrival, timestamp
+        self._arrival = before
+
+
+class Delay:
+    """Jitter and packet delay variation of one stream.
+
+    Variation (RFC 5481 §4.2) is how much longer than the least transit each packet took. The least transit is that
+    of account.clock: the minimum of its window, the clocks' skew taken out, so that neither hours of drift nor another
+    route count as variation.
+    """
+
+    def __init__(self, clock_rate: int) -> None:
+        self._clock_rate = clock_rate
+        self._jitter = InterarrivalJitter(clock_rate)
+        self._clock = SenderClock(clock_rate)
+        self._variation = Histogram()
+
+    def observe(self, timestamps: NDArray[np.int64], arrival_times: NDArray[np.int64]) -> None:
+        """Unwrapped RTP timestamps and arrival times in monotonic ns, in the order of arrival. shapes (n,)."""
+        self._jitter.observe(timestamps, arrival_times)
+        self._variation.add(self._clock.observe(timestamps, arrival_times) // 1000)
+
+    @property
+    def jitter(self) -> int | None:
+        """Interarrival jitter in ns; None before two packets came."""
+        return int(self._jitter.nanoseconds) if self._variation.total > 1 else None
+
+    @property
+    def jitter_ticks(self) -> int:
+        """As a report block carries it: RTP clock units, at most 32 bits."""
+        return min(0xFFFF_FFFF, int(self._jitter.nanoseconds * self._clock_rate / 1e9))
+
+    def variation(self) -> dict[str, int | None]:
+        """ns above the least transit by percentile within 1.6 %; None before the first packet."""
+        shares = {"p50": 0.5, "p95": 0.95, "p99": 0.99, "p99.9": 0.999}
+        micro = {name: self._variation.percentile(share) for name, share in shares.items()}
+        return {name: None if value is None else value * 1000 for name, value in micro.items()}

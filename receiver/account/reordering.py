@@ -1,0 +1,90 @@
+"""Reordering of first copies as RFC 4737 defines it: extent and late time of each reordered packet."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from receiver.account.histogram import Histogram
+
+_KEPT = 16384
+"""arrivals that set a new highest number and can still be compared with; an older one counts as the oldest kept."""
+
+
+class Reordering:
+    """Singleton metrics of RFC 4737 §3 and §4 over first copies in the order of their arrival.
+
+    The first packet with a higher number than s to arrive (j of §4.2.1) was always a new highest number when it
+    came, so only those are kept: number, place in the order of arrival, and time, all ascending.
+    """
+
+    __slots__ = ("_fill", "_records", "arrivals", "extents", "highest", "late_times", "reordered")
+
+    def __init__(self) -> None:
+        self.highest = -1
+        """NextExp - 1."""
+        self.arrivals = 0
+        self.reordered = 0
+        self.extents = Histogram()
+        """packets, §4.2.1."""
+        self.late_times = Histogram()
+        """µs, §4.3: the buffer that would have restored the order."""
+        self._records = np.empty((3, 2 * _KEPT), np.int64)
+        self._fill = 0
+
+    def advance(self, number: int, time: int) -> None:
+        """One arrival above the highest number."""
+        if self._fill == 2 * _KEPT:
+            self._forget()
+        records, fill = self._records, self._fill
+        records[0, fill] = number
+        records[1, fill] = self.arrivals
+        records[2, fill] = time
+        self._fill = fill + 1
+        self.arrivals += 1
+        self.highest = number
+
+    def advance_all(self, numbers: NDArray[np.int64], times: NDArray[np.int64]) -> None:
+        """Arrivals in ascending order, all above the highest number."""
+        n = len(numbers)
+        self._append(numbers, np.arange(self.arrivals, self.arrivals + n), times)
+        self.arrivals += n
+        self.highest = int(numbers[-1])
+
+    def arrive(self, numbers: NDArray[np.int64], times: NDArray[np.int64]) -> None:
+        """First copies in the order of their arrival. shape (n,)."""
+        n = len(numbers)
+        if not n:
+            return
+        places = np.arange(self.arrivals, self.arrivals + n)
+        above = np.maximum.accumulate(np.concatenate(([self.highest], numbers)))
+        new_highest = numbers > above[:-1]
+        self._append(numbers[new_highest], places[new_highest], times[new_highest])
+        self.arrivals += n
+        self.highest = int(above[-1])
+        if not new_highest.all():
+            late = ~new_highest
+            self._reordered(numbers[late], places[late], times[late])
+
+    def _reordered(self, numbers: NDArray[np.int64], places: NDArray[np.int64], times: NDArray[np.int64]) -> None:
+        first_above = np.searchsorted(self._records[0, : self._fill], numbers, side="right")
+        self.reordered += len(numbers)
+        self.extents.add(places - self._records[1, first_above])
+        self.late_times.add((times - self._records[2, first_above]) // 1000)
+
+    def _append(self, numbers: NDArray[np.int64], places: NDArray[np.int64], times: NDArray[np.int64]) -> None:
+        for start in range(0, len(numbers), _KEPT):
+            part = slice(start, start + _KEPT)
+            n = len(numbers[part])
+            if self._fill + n > 2 * _KEPT:
+                self._forget()
+            at = slice(self._fill, self._fill + n)
+            self._records[0, at] = numbers[part]
+            self._records[1, at] = places[part]
+            self._records[2, at] = times[part]
+            self._fill += n
+
+    def _forget(self) -> None:
+        kept = min(self._fill, _KEPT)
+        self._records[:, :kept] = self._records[:, self._fill - kept : self._fill].copy()
+        self._fill = kept
