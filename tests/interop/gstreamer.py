@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 LAUNCH = ("gst-launch-1.0", "-q", "-e")
@@ -35,11 +36,13 @@ DECODE = {
 }
 
 
-def send(clip: Path, port: int, video: str | None, audio: str | None) -> list[object]:
-    """Sends the clip in real time, video to `port` and audio to `port` + 2, without RTCP."""
+def send(clip: Path, port: int, video: str | None, audio: str | None, video_type: int | None = None) -> list[object]:
+    """Sends the clip in real time, video to `port` and audio to `port` + 2, without RTCP. `video_type`: another payload
+    type than our default one."""
     pipeline = f"filesrc location={clip} ! matroskademux name=d"
     if video is not None:
-        pipeline += f" d.video_0 ! queue ! avdec_ffv1 ! {ENCODE[video]} ! udpsink host=127.0.0.1 port={port}"
+        encode = ENCODE[video] if video_type is None else re.sub(r"pt=\d+", f"pt={video_type}", ENCODE[video])
+        pipeline += f" d.video_0 ! queue ! avdec_ffv1 ! {encode} ! udpsink host=127.0.0.1 port={port}"
     if audio is not None:
         pipeline += f" d.audio_0 ! queue ! {ENCODE[audio]} ! udpsink host=127.0.0.1 port={port + 2}"
     return [*LAUNCH, *pipeline.split()]

@@ -5,23 +5,24 @@ The sender lives by a clock of its own, with another zero and, if wanted, anothe
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import TYPE_CHECKING
+from random import Random
 
 import numpy as np
 
 from protocol.datagram import Batch, Transmission
-from receiver.media import AccessUnit
+from protocol.payload.registry import DEFAULT_PAYLOAD_TYPES
+from receiver.config import Latency
+from receiver.media import AccessUnit, Format
+from receiver.session import ReceiverSession, SessionConfig
 from sender.media import AccessUnit as SentUnit
-from tests.support.clock import SECOND, VirtualClock
-from tests.support.netem import Link
+from sender.session import SenderSession
+from sender.transmit.stream import StreamConfig
+from tests.support.clock import MILLISECOND, SECOND, VirtualClock
+from tests.support.netem import Conditions, Link
 from tests.support.traffic import Item
-
-if TYPE_CHECKING:
-    from receiver.session import ReceiverSession
-    from sender.session import SenderSession
 
 _STUCK = 10_000
 Arrived = tuple[int, bytes, Hashable]
@@ -142,10 +143,8 @@ class Pair:
             timeout = self.sender.next_timeout()
             if timeout is not None and timeout <= local:
                 self.sender.handle_timeout(local)
-        if self.receiver is not None:
-            timeout = self.receiver.next_timeout()
-            if timeout is not None and timeout <= now:
-                self.receiver.handle_timeout(now)
+        if self.receiver is not None and self.receiver.next_timeout() <= now:
+            self.receiver.handle_timeout(now)
 
     def _drain(self) -> None:
         now = self.clock.now
@@ -154,10 +153,52 @@ class Pair:
             _transmit(sent.transmissions, self.forward, now)
             self.sender_events += [(now, event) for event in sent.events]
         if self.receiver is not None:
-            out = self.receiver.poll(now)
+            out = self.receiver.poll()
             _transmit(out.transmissions, self.back, now)
             self.receiver_events += [(now, event) for event in out.events]
             self.units += [(now, unit) for unit in out.units]
+
+
+CLEAN, ADAPTIVE = Conditions(), Latency()
+VIDEO = StreamConfig("video", "H264", 96, 90_000, 0x11111111, SECOND // 30, 2_000_000)
+AUDIO = StreamConfig("audio", "opus", 97, 48_000, 0x22222222, 20 * MILLISECOND, 64_000, channels=2)
+
+
+def meet(
+    conditions: Conditions = CLEAN,
+    back: Conditions | None = None,
+    *,
+    seed: int = 1,
+    streams: Sequence[StreamConfig] = (VIDEO, AUDIO),
+    latency: Latency = ADAPTIVE,
+    skew: float = 0.0,
+    log: bool = True,
+) -> Pair:
+    """A new sender and a new receiver in this network (`back`: None for the same conditions), both listening."""
+    clock = VirtualClock()
+    sender_clock = SenderClock(clock.now, skew=skew)
+    return Pair(
+        clock,
+        make_sender(clock, sender_clock, streams, seed),
+        make_receiver(clock, latency, seed),
+        Link(conditions, seed, log=log),
+        Link(conditions if back is None else back, seed + 1, log=log),
+        sender_clock,
+    )
+
+
+def make_sender(
+    clock: VirtualClock, sender_clock: SenderClock, streams: Sequence[StreamConfig], seed: int
+) -> SenderSession:
+    """A sender that starts now; another seed is another start of the program."""
+    now = sender_clock.local(clock.now)
+    return SenderSession(streams, cname="sender@test", now=now, wall=clock.wall, random=Random(seed))
+
+
+def make_receiver(clock: VirtualClock, latency: Latency, seed: int) -> ReceiverSession:
+    """A receiver that starts now, with the default payload types."""
+    formats = {number: Format(*described) for number, described in DEFAULT_PAYLOAD_TYPES.items()}
+    return ReceiverSession(SessionConfig(formats, latency, cname="receiver@test", seed=seed), clock.now)
 
 
 def _transmit(transmissions: Iterable[Transmission], link: Link, now: int) -> None:

@@ -1,0 +1,76 @@
+"""tshark looks at what two of our programs say to each other, through a network that loses and delays."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.interop import stage, wireshark
+from tests.support import peers
+
+NETWORK = ("--loss", "3%", "--delay", "20ms", "--jitter", "2ms", "--no-reordering", "--back", "delay", "--seed", "5")
+
+
+@contextmanager
+def captured(
+    folder: Path, clip: Path, video: str, audio: str, target: str
+) -> Iterator[tuple[Path, int, dict[str, Any]]]:
+    """A run through the proxy: what arrived at the receiver's ports as a capture, the first of these ports, and the
+    receiver's report."""
+    listen, port, file = peers.free_ports(), peers.free_ports(), folder / "capture.pcapng"
+    maps = [part for i in range(4) for part in ("--map", f"{listen + i}:{port + i}")]
+    receive = stage.receiver(f"127.0.0.1:{port}", stage.Outputs.of(folder))
+    with (
+        wireshark.capture((port, port + 3), file, folder) as capture,
+        peers.Process(receive, folder, "receiver") as receiving,
+        peers.Process(peers.proxy(*maps, *NETWORK), folder, "proxy") as proxy,
+    ):
+        receiving.wait_for_port(port)
+        proxy.wait_for_text("ready")
+        send = stage.sender(target.format(listen), clip, video, audio)
+        with peers.Process(send, folder, "sender") as sending:
+            assert sending.wait() == 0, sending.log
+        receiving.wait(5)
+        capture.interrupt()
+    yield file, port, json.loads(receiving.output)
+
+
+@pytest.mark.parametrize(("video", "audio"), stage.PAIRS)
+def test_no_malformed_packet_and_the_same_figures(clip: Path, tmp_path: Path, video: str, audio: str) -> None:
+    with captured(tmp_path, clip, video, audio, "rtp://127.0.0.1:{}") as (file, port, report):
+        decoding = wireshark.decode_as((port, port + 2), (port + 1, port + 3))
+        assert wireshark.complaints(file, decoding) == []
+        protocols = wireshark.tshark(file, *decoding, "-q", "-z", "io,phs")
+        assert "rtp" in protocols
+        assert "rtcp" in protocols
+        streams = wireshark.rtp_streams(file, decoding)
+        for kind in ("video", "audio"):
+            told = stage.stream(report, kind)
+            seen, ledger = streams[told["ssrc"]], told["ledger"]
+            assert seen.packets == ledger["arrived"]
+            assert seen.lost == ledger["lost"] - edge_losses(seen, ledger)
+            if kind == "video":
+                assert 0 < told["jitter_ms"] <= seen.max_jitter_ms + 1
+
+
+def edge_losses(seen: wireshark.RtpStream, ledger: dict[str, int]) -> int:
+    """What was lost before the first and after the last packet that arrived: no observer in the middle can know of it."""
+    return int(ledger["sent"]) - seen.packets - seen.lost
+
+
+def test_one_port_for_everything(clip: Path, tmp_path: Path) -> None:
+    """RFC 5761: RTP and RTCP told apart on one port by a dissector that was told only `rtp`."""
+    with captured(tmp_path, clip, "h264", "opus", "127.0.0.1:{}") as (file, port, report):
+        decoding = wireshark.decode_as((port,), ())
+        assert wireshark.complaints(file, decoding) == []
+        kinds = wireshark.tshark(file, *decoding, "-T", "fields", "-e", "rtcp.pt").split()
+        assert {"200", "201", "202"} <= {kind for line in kinds for kind in line.split(",")}
+        streams = wireshark.rtp_streams(file, decoding)
+        for kind in ("video", "audio"):
+            told = stage.stream(report, kind)
+            assert streams[told["ssrc"]].packets == told["ledger"]["arrived"]
