@@ -61,3 +61,10 @@ def test_other_sound_is_not_taken_for_it(tmp_path: Path) -> None:
 def test_sound_of_another_rate_is_compared_at_that_rate(tmp_path: Path) -> None:
     heard = media.listen(write_wav(tmp_path / "a.wav", media.sound(3.0, 8000), 8000), media.sound(3.0))
     assert heard.median > 0.95
+
+
+def test_footage_without_numbers_is_aligned_by_likeness() -> None:
+    reference = [media.picture(number)[16:] for number in range(60)]
+    wanted = [3, 4, 5, 9, 9, 30]
+    found = media.align([reference[number] for number in wanted], reference)
+    assert found == [(number, 99.0) for number in wanted]

@@ -59,7 +59,7 @@ def run(options: argparse.Namespace, out: Path) -> tuple[int, int, Mapping[str, 
     maps = [part for i in range(4) for part in ("--map", f"{listen + i}:{target + i}")]
     network = peers.proxy(*maps, *NETWORK, "--seed", options.seed, "--log", out / "network.jsonl")
     with (
-        peers.Process(receiver(target, out), out, "receiver") as receiving,
+        peers.Process(receiver(target, options, out), out, "receiver") as receiving,
         peers.Process(network, out, "network") as proxy,
     ):
         receiving.wait_for_port(target, 30)
@@ -88,14 +88,14 @@ def _end(receiving: peers.Process) -> int:
     return receiving.interrupt()
 
 
-def receiver(port: int, out: Path) -> list[object]:
+def receiver(port: int, options: argparse.Namespace, out: Path) -> list[object]:
     """What to play to depends on what is here."""
-    video = "window" if has_display() else "none"
-    audio = "speaker" if has_sound_card() else out / "sound.wav"
+    video = "window" if options.devices and has_display() else "none"
+    audio = "speaker" if options.devices and has_sound_card() else out / "sound.wav"
     if video == "none":
-        print("no display: the picture goes to a file only", file=sys.stderr)
+        print("without a display: the picture goes to a file", file=sys.stderr)
     if audio != "speaker":
-        print("no sound card: the sound goes to a file only", file=sys.stderr)
+        print("without a sound card: the sound goes to a file", file=sys.stderr)
     outputs = ("--video", video, "--audio", audio, "--picture", out / "picture.png", "--report", out)
     return peers.receiver(f"127.0.0.1:{port}", *outputs)
 
@@ -126,6 +126,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.add_argument("--clip", type=Path, help="a media file instead of pattern and tone")
     options.add_argument("--seconds", type=int, default=12)
     options.add_argument("--seed", type=int, default=1)
+    options.add_argument("--no-devices", action="store_false", dest="devices", help="no window and no speaker")
     options.add_argument("--out", type=Path, default=peers.ROOT / "out" / "demo")
     chosen = options.parse_args(arguments)
     out = chosen.out.resolve()

@@ -7,7 +7,7 @@ stretch of it can be found by correlation.
 from __future__ import annotations
 
 import wave
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
@@ -212,3 +212,15 @@ def best_match(part: Sound, whole: Sound) -> tuple[float, int]:
     score = product / np.maximum(norm, 1e-9)
     at = int(np.argmax(score))
     return float(score[at]), at
+
+
+def align(pictures: Iterable[Luma], reference: Sequence[Luma], ahead: int = 30) -> list[tuple[int, float]]:
+    """Which picture of the reference each one is, by the best match among the next `ahead` ones, and its PSNR in dB:
+    for real footage, whose pictures carry no number."""
+    small = [picture[::8, ::8] for picture in reference]
+    found, at = [], 0
+    for luma in pictures:
+        window = range(at, min(at + ahead, len(reference)))
+        at = max(window, key=lambda index: psnr(luma[::8, ::8], small[index]), default=at)
+        found.append((at, psnr(luma, reference[at])))
+    return found
