@@ -38,9 +38,9 @@ class InterarrivalJitter:
         if self._arrival is None:
             self._arrival, self._timestamp = int(arrival_times[0]), int(timestamps[0])
             timestamps, arrival_times, n = timestamps[1:], arrival_times[1:], n - 1
-        spacing = np.diff(arrival_times, prepend=self._arrival)
-        media = np.diff(timestamps, prepend=self._timestamp)
-        recent = np.abs(spacing - media * self._tick)[-_MEMORY:]
+        transits = (arrival_times - self._arrival) - (timestamps - self._timestamp) * self._tick
+        transits[1:] -= transits[:-1].copy()
+        recent = np.abs(transits[-_MEMORY:])
         self.nanoseconds = self.nanoseconds * (1 - _GAIN) ** n + float(_WEIGHTS[-len(recent) :] @ recent)
         self._arrival, self._timestamp = int(arrival_times[-1]), int(timestamps[-1])
 

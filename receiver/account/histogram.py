@@ -26,6 +26,9 @@ def _lower(index: int) -> int:
     return (_PER_DOUBLING + rest) << (shift + 1)
 
 
+_EDGES = np.array([_lower(i) for i in range(_BINS)], np.int64)
+
+
 class Histogram:
     """Log-linear bins: exact below 64, then 32 bins to each doubling, so none is wider than 3.2 % of its values."""
 
@@ -42,11 +45,8 @@ class Histogram:
             for value in values.tolist():
                 self._counts[_bin(value)] += 1
             return
-        clipped = np.maximum(values, 0)
-        shift = np.maximum(np.frexp(clipped.astype(np.float64))[1] - 6, 0).astype(np.int64)
-        # frexp of 64..127 gives exponent 7, so shift 1; below 64 there is no shift and the bin is the value.
-        index = np.where(shift == 0, clipped, _EXACT + (shift - 1) * _PER_DOUBLING + (clipped >> shift) - _PER_DOUBLING)
-        np.add.at(self._counts, index, 1)
+        index = np.searchsorted(_EDGES, values, side="right")
+        self._counts += np.bincount(np.maximum(index - 1, 0), minlength=_BINS)
 
     def percentile(self, share: float) -> int | None:
         """The middle of the bin in which the smallest value lies that `share` (0 to 1) of all do not exceed."""

@@ -13,18 +13,20 @@ Numbers below `closed` are only counters: what still comes of them is `after_clo
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from receiver.account.counts import LedgerCounts as LedgerCounts
+from receiver.account.counts import Reception
 from receiver.account.histogram import Histogram
 from receiver.account.reordering import Reordering
 from receiver.account.ring import StateRing
 from receiver.account.runs import RunLengths
 
 _ARRIVED, _LATE, _RTX, _FEC = 1, 2, 4, 8
+_ARRIVED_BYTE = bytes([_ARRIVED])
 _SMALLEST, _LARGEST = 1 << 12, 1 << 22
 """numbers open at once; more than the largest (8 s of 500,000 packets/s) closes the oldest early."""
 _HEAD = 3000
@@ -32,63 +34,14 @@ _HEAD = 3000
 _FURTHEST = 1 << 32
 """numbers a range may lie ahead of what arrived: more is not believed."""
 _CHECKPOINT = 50_000_000
-_YES, _NO = np.ones(1, bool), np.zeros(1, bool)
-_YES.flags.writeable = _NO.flags.writeable = False
-
-
-@dataclass(frozen=True, slots=True)
-class LedgerCounts:
-    """Cumulative counts of numbers (packets); always
-
-    sent (or the span seen) = arrived + lost = in_time + recovered_rtx + recovered_fec + missed + undecided;
-    datagrams of the stream = arrived + duplicates + after_close + before_join;
-    lost = lost_network + lost_local + lost_sender.
-    """
-
-    sent: int | None
-    """None while the sender's range is not known."""
-    sent_known: bool
-    arrived: int
-    lost: int
-    """did not arrive; provisional for numbers that are not closed."""
-    lost_network: int
-    lost_local: int
-    lost_sender: int
-    in_time: int
-    recovered_rtx: int
-    recovered_fec: int
-    missed: int
-    late: int
-    arrived_after_recovery: int
-    duplicates: int
-    after_close: int
-    before_join: int
-    reordered: int
-    corrupted: int
-    undecided: int
-    """numbers whose deadline has not come; 0 after `finish`."""
-    span: int
-    """numbers from the first counted to the highest known; equals `sent` where that is known."""
-    closed: int
-    """numbers of the span that are closed: what follows is final for them."""
-    closed_lost: int
-    closed_late: int
-    sender_count_flagged: bool
-    """the sender claims to have handed over more packets than it has numbers: its count is not used."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reception:
-    """What a report block needs (RFC 3550 §6.4.1, A.3): duplicates and late packets count as received there."""
-
-    extended_highest_sequence: int
-    """32 bits, cycles counted from 0."""
-    expected: int
-    received: int
+_SCALAR = 8
+"""packets up to which plain Python is quicker than NumPy."""
+_YES = np.ones(_SCALAR, bool)
+_YES.flags.writeable = False
 
 
 class Ledger:
-    """Accounts for one StreamKey. Every number is the source tracker's extended one. Not thread-safe."""
+    """Accounts for one StreamKey. Every number is the source tracker's extended one."""
 
     def __init__(self) -> None:
         self._ring = StateRing(_SMALLEST)
@@ -121,15 +74,13 @@ class Ledger:
         first = int(extended[0])
         if not self._started:
             self._start(int(extended.min()))
-        if first >= self._end:
-            if n == 1:
-                self._advance(first, 1)
-                self._reordering.advance(first, int(arrival_times[0]))
-                return _YES
-            if int(extended[-1]) - first == n - 1 and bool((extended[1:] - extended[:-1] == 1).all()):
-                self._advance(first, n)
-                self._reordering.advance_all(extended, arrival_times)
-                return np.ones(n, bool)
+        if first >= self._end and _contiguous(extended, first):
+            self._advance(first, n)
+            if n <= _SCALAR:
+                self._reordering.advance_each(first, arrival_times.tolist())
+                return _YES[:n]
+            self._reordering.advance_all(extended, arrival_times)
+            return np.ones(n, bool)
         return self._arrive_mixed(extended, arrival_times)
 
     def recover(self, numbers: NDArray[np.int64], how: Literal["rtx", "fec"]) -> NDArray[np.bool_]:
@@ -282,7 +233,7 @@ class Ledger:
             self._ring.data[first & self._ring.mask] = _ARRIVED
         else:
             for start, stop in self._ring.pieces(first, first + n):
-                self._ring.states[start:stop] = _ARRIVED
+                self._ring.data[start:stop] = _ARRIVED_BYTE * (stop - start)
         self._arrived += n
 
     def _arrive_mixed(self, extended: NDArray[np.int64], times: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -296,19 +247,18 @@ class Ledger:
             return np.concatenate([self.arrive(*half) for half in halves])
         self._extend(highest + 1)
         still_open = extended >= self._closed
-        if not still_open.all():
-            early = int(np.count_nonzero(extended < self._base))
-            self._before_join += early
-            self._after_close += len(extended) - int(np.count_nonzero(still_open)) - early
+        early = int(np.count_nonzero(extended < self._base))
+        self._before_join += early
+        self._after_close += int(np.count_nonzero(~still_open)) - early
         at = extended & self._ring.mask
         fresh: NDArray[np.bool_] = still_open & ((self._ring.states[at] & _ARRIVED) == 0)
         fresh &= _first_copies(extended)
         self._duplicates += int(np.count_nonzero(still_open & ~fresh))
-        numbers, at = extended[fresh], at[fresh]
+        at = at[fresh]
         self._ring.states[at] |= _ARRIVED
-        self._arrived += len(numbers)
-        self._count_late(numbers, at)
-        self._reordering.arrive(numbers, times[fresh])
+        self._arrived += len(at)
+        self._count_late(extended[fresh], at)
+        self._reordering.arrive(extended[fresh], times[fresh])
         return fresh
 
     def _count_late(self, numbers: NDArray[np.int64], at: NDArray[np.int64]) -> None:
@@ -388,6 +338,13 @@ class Ledger:
             self._loss_runs.add(lost)
             self._late_runs.add(late)
         states[:] = 0
+
+
+def _contiguous(numbers: NDArray[np.int64], first: int) -> bool:
+    n = len(numbers)
+    if n <= _SCALAR:
+        return n == 1 or numbers.tolist() == list(range(first, first + n))
+    return int(numbers[-1]) - first == n - 1 and bool((numbers[1:] - numbers[:-1] == 1).all())
 
 
 def _first_copies(numbers: NDArray[np.int64]) -> NDArray[np.bool_]:

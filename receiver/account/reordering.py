@@ -32,17 +32,19 @@ class Reordering:
         self._records = np.empty((3, 2 * _KEPT), np.int64)
         self._fill = 0
 
-    def advance(self, number: int, time: int) -> None:
-        """One arrival above the highest number."""
-        if self._fill == 2 * _KEPT:
+    def advance_each(self, first: int, times: list[int]) -> None:
+        """A few consecutive numbers in order, all above the highest number."""
+        if self._fill + len(times) > 2 * _KEPT:
             self._forget()
-        records, fill = self._records, self._fill
-        records[0, fill] = number
-        records[1, fill] = self.arrivals
-        records[2, fill] = time
-        self._fill = fill + 1
-        self.arrivals += 1
-        self.highest = number
+        records = self._records
+        for number, time in enumerate(times, first):
+            fill = self._fill
+            records[0, fill] = number
+            records[1, fill] = self.arrivals
+            records[2, fill] = time
+            self._fill = fill + 1
+            self.arrivals += 1
+        self.highest = first + len(times) - 1
 
     def advance_all(self, numbers: NDArray[np.int64], times: NDArray[np.int64]) -> None:
         """Arrivals in ascending order, all above the highest number."""
