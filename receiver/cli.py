@@ -88,8 +88,6 @@ def configure(values: Mapping[str, Any], given: Mapping[str, object]) -> Receive
         fields["gro"] = False
     config = ReceiverConfig(listen=listen, formats=formats, family=options.family(values), given=dict(given), **fields)
     _one_user_of_stdout(config)
-    if "none" == config.audio == config.video and not config.record and config.picture:
-        raise UsageError("--picture needs pictures: --video none shows none")
     return config
 
 
@@ -205,7 +203,8 @@ Exit codes: 0 done, 1 error, 2 wrong usage, 3 no packet came, 130 second Ctrl-C.
                        "WHERE", video_output),
                 Option("record", "keep sound and picture as received, without encoding again", "FILE.mkv",
                        file_name(".mkv")),
-                Option("picture", "keep the last picture that was played", "FILE.png", file_name(".png")),
+                Option("picture", "keep the last picture that was played, also with --video none", "FILE.png",
+                       file_name(".png")),
             ),
         ),
         Group(

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from protocol.command import address, check, devices, options, program, units
 from protocol.command.options import Group, Option, Positional, Program
 from protocol.command.program import Outcome, Request
-from protocol.errors import UsageError
+from protocol.errors import Unsupported, UsageError
 from sender import companion
 from sender.config import SenderConfig, Target
 from sender.snapshot import Snapshot
@@ -99,9 +99,16 @@ def _check(config: SenderConfig) -> None:
     if config.video_codec == "copy" and config.video.partition(":")[0] in ("pattern", "-"):
         raise UsageError("--video-codec copy needs pictures that are encoded already: a file or a camera")
     if config.video_codec == "jpeg" and config.size is not None:
-        from protocol.payload.jpeg import check_size
+        _check_jpeg_size(*config.size)
 
-        check_size(*config.size)
+
+def _check_jpeg_size(width: int, height: int) -> None:
+    from protocol.payload.jpeg import check_size
+
+    try:
+        check_size(width, height)
+    except Unsupported as error:
+        raise UsageError(f"--size: {str(error).removeprefix(error.reason + ': ')}; use h264 or vp8") from None
 
 
 def target(text: str) -> Target:

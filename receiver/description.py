@@ -1,0 +1,84 @@
+"""An SDP file (RFC 8866) → where to listen, and what the payload types mean."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from pathlib import Path
+
+from protocol import sdp
+from protocol.errors import ProtocolError, UsageError
+from receiver.config import Listen
+from receiver.media import Format
+
+ENCODINGS = {name.lower(): name for name in ("H264", "VP8", "JPEG", "opus", "L16", "PCMU", "PCMA")}
+"""What can be played, by its name in lower case."""
+_LARGEST = 1 << 20
+
+
+def read_description(path: str) -> tuple[Listen, Mapping[int, Format]]:
+    """Raises UsageError in one line where the file cannot be read or describes nothing playable."""
+    try:
+        with Path(path).open("rb") as file:
+            data = file.read(_LARGEST)
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from None
+    try:
+        return describe(sdp.parse(data))
+    except ProtocolError as error:
+        raise UsageError(f"{path} is no usable SDP: {error}") from None
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from None
+
+
+def describe(session: sdp.SessionDescription) -> tuple[Listen, Mapping[int, Format]]:
+    """Every RTP and RTCP port of what can be played. Raises UsageError, and Malformed for numbers out of range."""
+    formats: dict[int, Format] = {}
+    ports: list[int] = []
+    groups: set[str] = set()
+    for media in session.media:
+        playable = _playable(media)
+        if not playable or not media.port:
+            continue
+        _merge(formats, playable)
+        ports += [media.port, media.rtcp_port]
+        groups |= _groups(session.connection_of(media))
+    if not formats:
+        raise UsageError(_nothing_playable(session))
+    if len(groups) > 1:
+        raise UsageError(f"more than one multicast group ({', '.join(sorted(groups))}): run a receiver for each")
+    return Listen(next(iter(groups), None), tuple(sorted(set(ports)))), formats
+
+
+def _playable(media: sdp.MediaDescription) -> dict[int, Format]:
+    if media.protocol.upper() not in ("RTP/AVP", "RTP/AVPF"):
+        return {}
+    return {
+        number: Format(ENCODINGS[known.encoding.lower()], known.clock_rate, known.channels, known.parameters)
+        for number, known in sdp.rtp_formats(media).items()
+        if known.encoding.lower() in ENCODINGS
+    }
+
+
+def _merge(formats: dict[int, Format], more: Mapping[int, Format]) -> None:
+    for number, format in more.items():
+        if formats.setdefault(number, format) != format:
+            names = f"{formats[number].encoding} and {format.encoding}"
+            raise UsageError(f"payload type {number} is {names} at once: give each its own in the program that sends")
+
+
+def _groups(connection: sdp.Connection | None) -> set[str]:
+    """The multicast group to join; a unicast address is the sender's idea of this machine, and any will do."""
+    try:
+        multicast = connection is not None and ipaddress.ip_address(connection.address).is_multicast
+    except ValueError:
+        multicast = False  # a host name
+    return {connection.address} if multicast and connection is not None else set()
+
+
+def _nothing_playable(session: sdp.SessionDescription) -> str:
+    if any("SAVP" in media.protocol.upper() for media in session.media):
+        return "it describes encrypted streams (SRTP), which are not supported"
+    found = sorted({known.encoding for media in session.media for known in sdp.rtp_formats(media).values()})
+    there = f"only {', '.join(found)}" if found else "no RTP stream"
+    return f"it describes {there}; what can be played is {', '.join(ENCODINGS.values())}"

@@ -1,0 +1,194 @@
+"""The receiver's command line, in this process, with a pipeline that only looks at its configuration."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from protocol.errors import NoPeerError
+from receiver.cli import main
+from receiver.config import Latency, Listen, ReceiverConfig
+from receiver.media import Format
+from receiver.report.document import document
+from receiver.report.snapshot import Snapshot
+
+ROOT = Path(__file__).parents[2]
+
+
+class Pipeline:
+    """Stands in for `receiver.pipeline.run`."""
+
+    def __init__(self) -> None:
+        self.config = ReceiverConfig()
+
+    def __call__(
+        self, config: ReceiverConfig, *, log: Callable[[str], None], status: Callable[[Snapshot], None], stop: Any
+    ) -> tuple[int, dict[str, Any]]:
+        assert not stop.is_set()
+        self.config = config
+        log("listening")
+        status(Snapshot(1.0))
+        return 3, document(Snapshot(2.0), config.given, ports=config.listen.ports)
+
+
+@pytest.fixture
+def pipeline(monkeypatch: pytest.MonkeyPatch) -> Pipeline:
+    for name in ("STEADYCAST_LATENCY", "STEADYCAST_CONFIG", "STEADYCAST_VIDEO"):
+        monkeypatch.delenv(name, raising=False)
+    return Pipeline()
+
+
+def test_nothing_given_is_the_default(pipeline: Pipeline, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([], pipeline) == 3
+    assert pipeline.config == ReceiverConfig()
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    lines = captured.err.splitlines()
+    assert lines[:2] == ["steadycast-receive: listening", "0:01  waiting"]
+    assert lines[2].startswith("No packet came.")
+    assert "UDP 5004–5007" in lines[2]
+
+
+def test_every_option_reaches_the_configuration(pipeline: Pipeline) -> None:
+    text = (
+        "rtp://[::1]:6000 --audio speaker:USB --video out.mp4 --record all.mkv --latency 60ms --map 96=VP8/90000"
+        " --map 110=l16/48000/2 --map 111=opus/48000 --ssrc 0x1234 --no-gro --json --report out --picture last.png"
+        " --duration 30s --bind ::1 --interface eth0 --rtcp-to 192.0.2.7:6001 -6 -vv"
+    )
+    assert main(["--log-file", "/dev/null", *text.split()], pipeline) == 3
+    given = {
+        "source": "rtp://[::1]:6000", "audio": "speaker:USB", "video": "out.mp4", "record": "all.mkv",
+        "latency": "60ms", "map": ["96=VP8/90000", "110=l16/48000/2", "111=opus/48000"], "ssrc": "0x1234",
+        "no_gro": True, "json": True, "report": "out", "picture": "last.png", "duration": "30s", "bind": "::1",
+        "interface": "eth0", "rtcp_to": "192.0.2.7:6001", "ipv6": True, "verbose": 2, "log_file": "/dev/null",
+    }  # fmt: skip
+    assert pipeline.config == ReceiverConfig(
+        listen=Listen("::1", (6000, 6001, 6002, 6003)),
+        mapped={96: Format("VP8", 90_000), 110: Format("L16", 48_000, 2), 111: Format("opus", 48_000, 2)},
+        audio="speaker:USB",
+        video="out.mp4",
+        record="all.mkv",
+        latency=Latency(60_000_000),
+        ssrc=0x1234,
+        gro=False,
+        duration=30_000_000_000,
+        bind="::1",
+        interface="eth0",
+        family=6,
+        rtcp_to=("192.0.2.7", 6001),
+        json=True,
+        report="out",
+        picture="last.png",
+        verbose=2,
+        given=given,
+    )
+
+
+@pytest.fixture(autouse=True)
+def somewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("source", "listen"),
+    [
+        (":6000", Listen(None, (6000, 6001, 6002, 6003))),
+        ("6000", Listen(None, (6000, 6001, 6002, 6003))),
+        ("rtp://@:6000", Listen(None, (6000, 6001, 6002, 6003))),
+        ("239.1.2.3", Listen("239.1.2.3", (5004, 5005, 5006, 5007))),
+        ("127.0.0.1:65532", Listen("127.0.0.1", (65532, 65533, 65534, 65535))),
+    ],
+)
+def test_sources(pipeline: Pipeline, source: str, listen: Listen) -> None:
+    main([source], pipeline)
+    assert pipeline.config.listen == listen
+
+
+def test_a_description_brings_ports_and_formats(pipeline: Pipeline, tmp_path: Path) -> None:
+    (tmp_path / "a.sdp").write_text("v=0\nm=video 7000 RTP/AVP 96\na=rtpmap:96 VP8/90000\n")
+    main(["a.sdp"], pipeline)
+    assert pipeline.config.listen.ports == (7000, 7001)
+    assert pipeline.config.formats == {96: Format("VP8", 90_000)}
+
+
+@pytest.mark.parametrize(
+    ("text", "latency"),
+    [("auto", Latency()), ("auto:0.7", Latency(caution=0.7)), ("1.5s", Latency(1_500_000_000)), ("0ms", Latency(0))],
+)
+def test_latencies(pipeline: Pipeline, text: str, latency: Latency) -> None:
+    main(["--latency", text], pipeline)
+    assert pipeline.config.latency == latency
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("--latency 60", "--latency: '60' is no time: write a number with its unit"),
+        ("--latency auto:2", "--latency: 'auto:2': write auto:0 (quick) to auto:1 (safe)"),
+        (":65533", "[SOURCE]: port 65533 will not do"),
+        ("rtsp://camera/1", "[SOURCE]: rtsp:// is not supported"),
+        ("nowhere.sdp", "[SOURCE]: cannot read nowhere.sdp: No such file"),
+        ("--audio out.mp3", "--audio: cannot play sound to 'out.mp3'"),
+        ("--video out.avi", "--video: cannot show pictures on 'out.avi'"),
+        ("--record out.mp4", "--record: 'out.mp4' must end in .mkv"),
+        ("--picture out.jpg", "--picture: 'out.jpg' must end in .png"),
+        ("--map 72=VP8/90000", "--map: payload type 72 will not do"),
+        ("--map 96=VP9/90000", "--map: cannot play 'VP9' (did you mean vp8?)"),
+        ("--map 96", "--map: '96' is no mapping"),
+        ("--ssrc 99999999999", "--ssrc: '99999999999' is no whole number"),
+        ("--rtcp-to 192.0.2.7", "--rtcp-to: '192.0.2.7' needs a host and a port"),
+        ("-4 -6", "-4 and -6 exclude each other"),
+        ("--audio - --video -", "--audio - and --video - both want stdout"),
+        ("--json --video -", "--video - and --json both want stdout"),
+        ("--repair auto", "there is no --repair (did you mean --report?)"),
+        ("--latency", "argument --latency: expected one argument"),
+    ],
+)
+def test_wrong_usage_is_one_line(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str], arguments: str, message: str
+) -> None:
+    assert main(arguments.split(), pipeline) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"steadycast-receive: {message}")
+    assert error.count("\n") == 1
+
+
+def test_no_peer_is_exit_3(capsys: pytest.CaptureFixture[str]) -> None:
+    def run(*_: Any, **__: Any) -> tuple[int, dict[str, Any]]:
+        raise NoPeerError("nobody")
+
+    assert main(["--json"], run) == 3
+    assert json.loads(capsys.readouterr().out)["error"] == "nobody"
+
+
+def test_list_devices_and_check(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--list-devices"]) == 0
+    assert capsys.readouterr().out.startswith("speakers:")
+    assert main(["--list-devices", "--json"]) == 0
+    assert isinstance(json.loads(capsys.readouterr().out), list)
+    assert main(["--check", "--json"]) == 0
+    rows = {row["name"]: row["ok"] for row in json.loads(capsys.readouterr().out)}
+    assert rows["H264 decoder"]
+    assert rows["opus decoder"]
+
+
+def test_help_loads_no_codec() -> None:
+    code = "import sys; from receiver.cli import main; main(['--help']); assert not {'av', 'cv2'} & set(sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert "--latency TIME" in done.stdout
+
+
+def test_the_module_is_a_program() -> None:
+    command = [sys.executable, "-m", "receiver", "--latency", "soon"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("steadycast-receive: --latency: 'soon' is no time")
+    assert done.stderr.count("\n") == 1

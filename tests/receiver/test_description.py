@@ -1,0 +1,87 @@
+"""SDP files as other programs write them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from protocol.errors import UsageError
+from receiver.config import Listen
+from receiver.description import read_description
+from receiver.media import Format
+
+FFMPEG = """\
+SDP:
+v=0
+o=- 0 0 IN IP4 127.0.0.1
+s=No Name
+c=IN IP4 127.0.0.1
+t=0 0
+a=tool:libavformat 59.27.100
+m=video 5004 RTP/AVP 96
+b=AS:1500
+a=rtpmap:96 H264/90000
+a=fmtp:96 packetization-mode=1; sprop-parameter-sets=Z0LAHtkA,aMuDyyA=; profile-level-id=42C01E
+m=audio 5006 RTP/AVP 97
+b=AS:64
+a=rtpmap:97 opus/48000/2
+a=fmtp:97 sprop-stereo=0
+"""
+
+
+def read(tmp_path: Path, text: str) -> tuple[Listen, dict[int, Format]]:
+    path = tmp_path / "stream.sdp"
+    path.write_text(text)
+    listen, formats = read_description(str(path))
+    return listen, dict(formats)
+
+
+def refusal(tmp_path: Path, text: str) -> str:
+    with pytest.raises(UsageError) as refused:
+        read(tmp_path, text)
+    assert "\n" not in str(refused.value)
+    return str(refused.value)
+
+
+def test_what_ffmpeg_prints(tmp_path: Path) -> None:
+    listen, formats = read(tmp_path, FFMPEG)
+    assert listen == Listen(None, (5004, 5005, 5006, 5007))
+    assert (formats[96].encoding, formats[96].clock_rate) == ("H264", 90_000)
+    assert formats[96].parameters["sprop-parameter-sets"] == "Z0LAHtkA,aMuDyyA="
+    assert (formats[97].encoding, formats[97].channels) == ("opus", 2)
+
+
+def test_rtcp_elsewhere_or_multiplexed(tmp_path: Path) -> None:
+    listen, _ = read(tmp_path, "v=0\nm=video 6000 RTP/AVP 26\na=rtcp:7001\nm=audio 6002 RTP/AVP 0\na=rtcp-mux\n")
+    assert listen.ports == (6000, 6002, 7001)
+
+
+def test_a_multicast_group_is_joined(tmp_path: Path) -> None:
+    listen, _ = read(tmp_path, "v=0\nc=IN IP4 239.1.2.3/4\nm=audio 5004 RTP/AVP 8\n")
+    assert listen.host == "239.1.2.3"
+
+
+def test_what_cannot_be_played_is_left_out(tmp_path: Path) -> None:
+    text = "v=0\nm=video 5004 RTP/AVP 96\na=rtpmap:96 H265/90000\nm=audio 5006 RTP/AVP 0\nm=audio 0 RTP/AVP 8\n"
+    listen, formats = read(tmp_path, text)
+    assert (listen.ports, set(formats)) == ((5006, 5007), {0})
+
+
+def test_refusals(tmp_path: Path) -> None:
+    assert "no usable SDP" in refusal(tmp_path, "hello")
+    assert "no usable SDP" in refusal(tmp_path, "v=0\nm=video 99999 RTP/AVP 26\n")
+    assert "only H265; what can be played is H264" in refusal(
+        tmp_path, "v=0\nm=video 5004 RTP/AVP 96\na=rtpmap:96 H265/90000\n"
+    )
+    assert "SRTP" in refusal(tmp_path, "v=0\nm=video 5004 RTP/SAVP 96\na=rtpmap:96 H264/90000\n")
+    assert "payload type 96 is H264 and opus at once" in refusal(
+        tmp_path,
+        "v=0\nm=video 1 RTP/AVP 96\na=rtpmap:96 H264/90000\nm=audio 3 RTP/AVP 96\na=rtpmap:96 opus/48000/2\n",
+    )
+    assert "more than one multicast group" in refusal(
+        tmp_path,
+        "v=0\nm=video 1 RTP/AVP 26\nc=IN IP4 239.0.0.1/1\nm=audio 3 RTP/AVP 0\nc=IN IP4 239.0.0.2/1\n",
+    )
+    with pytest.raises(UsageError, match=r"cannot read nowhere\.sdp: No such file"):
+        read_description("nowhere.sdp")
