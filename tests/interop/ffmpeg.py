@@ -34,13 +34,13 @@ def target(port: int) -> str:
     return f"rtp://127.0.0.1:{port}?pkt_size=1200"
 
 
-def receive(sdp: Path, pictures: Path | None, sound: Path | None, seconds: float) -> list[object]:
-    """Writes `seconds` of what comes to files."""
+def receive(sdp: Path, pictures: Path | None, sound: Path | None) -> list[object]:
+    """Writes what comes to files, until every stream has said BYE."""
     inputs: Sequence[object] = ("-protocol_whitelist", "file,udp,rtp", "-reorder_queue_size", "50", "-i", sdp)
     command: list[object] = [*FFMPEG, *inputs]
     if pictures is not None:
-        command += ["-map", "0:v", "-fps_mode", "passthrough", "-pix_fmt", "yuv420p", "-t", seconds]
+        command += ["-map", "0:v", "-fps_mode", "passthrough", "-pix_fmt", "yuv420p"]
         command += ["-f", "yuv4mpegpipe", pictures]
     if sound is not None:
-        command += ["-map", "0:a", "-c:a", "pcm_s16le", "-t", seconds, sound]
+        command += ["-map", "0:a", "-c:a", "pcm_s16le", sound]
     return command
