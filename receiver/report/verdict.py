@@ -62,11 +62,15 @@ def _network(stream: StreamSnapshot) -> list[str]:
         loss = ratios(counts)["network_loss"]
         sentences.append(f"The network lost {loss} of the {name}{_runs(stream)}.")
     else:
-        bound = f"with 95 % confidence its loss is below {300 / counts.sent:.2g} %" if counts.sent >= 3 else ""
-        sentences.append(f"The network lost nothing of the {name} (0/{counts.sent}{'; ' + bound if bound else ''}).")
+        sentences.append(f"The network lost nothing of the {name} (0/{counts.sent}{_bound(counts.sent)}).")
     if counts.lost_sender:
         sentences.append(f"The sender could not hand over {Ratio(counts.lost_sender, counts.sent)} of the {name}.")
     return sentences
+
+
+def _bound(sent: int) -> str:
+    """The rule of three: having lost none of n, the loss is below 3/n with 95 % confidence."""
+    return f"; with 95 % confidence its loss is below {max(300 / sent, 1e-4):.2g} %" if sent > 3 else ""
 
 
 def _runs(stream: StreamSnapshot) -> str:
