@@ -25,6 +25,8 @@ _SLICES = frozenset({SLICE, PARTITION_A, IDR})
 _BEFORE_SLICES = frozenset({SEI, SPS, PPS, DELIMITER, 14, 15, 16, 17, 18})
 """Whichever of these comes first begins an access unit (ITU-T H.264 §7.4.1.2.3)."""
 _RECOVERY_POINT = 6
+_SEI_LOOK = 4096
+"""Bytes of an SEI NAL unit that are looked at; the message wanted has three."""
 
 
 def nal_units(annexb: bytes) -> list[bytes]:
@@ -99,7 +101,7 @@ def _key_frame(annexb: bytes, known: frozenset[int]) -> bool:
 
 def _has_recovery_point(sei: bytes) -> bool:
     """Walks the messages of an SEI NAL unit (ITU-T H.264 §7.3.2.3.1)."""
-    body = sei[1:].replace(b"\0\0\3", b"\0\0")
+    body = sei[1:_SEI_LOOK].replace(b"\0\0\3", b"\0\0")
     at = 0
     while at + 2 < len(body):
         payload_type, at = _sei_number(body, at)
@@ -112,9 +114,10 @@ def _has_recovery_point(sei: bytes) -> bool:
 
 def _sei_number(body: bytes, at: int) -> tuple[int, int]:
     """(value, offset behind it): a run of 0xFF adds 255 each, the octet after it ends the number."""
-    rest = body[at:].lstrip(b"\xff")
-    run = len(body) - at - len(rest)
-    return 255 * run + (rest[0] if rest else 0), at + run + 1
+    start = at
+    while body[at : at + 1] == b"\xff":
+        at += 1
+    return 255 * (at - start) + sum(body[at : at + 1]), at + 1
 
 
 class Packetizer:
