@@ -1,0 +1,75 @@
+"""The SDP of what goes to one target (RFC 8866), for players that want it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from protocol.errors import ResourceError
+from protocol.sdp import (
+    Attribute,
+    Connection,
+    MediaDescription,
+    Origin,
+    RtpMap,
+    SessionDescription,
+    format_attributes,
+    serialize,
+)
+from sender.transmit.stream import StreamConfig
+from sender.transport import TargetPaths
+
+
+def describe(target: TargetPaths, streams: Sequence[StreamConfig], *, cname: str, ttl: int, session_id: int) -> bytes:
+    """`ttl` of multicast; `session_id` tells this run from others. One shared port is a bundle (RFC 8843)."""
+    host = str(target.address[0]).partition("%")[0]
+    address_type = "IP6" if ":" in host else "IP4"
+    scope = ttl if target.multicast and address_type == "IP4" else None
+    bundled = len({_port(target, stream.media) for stream in streams}) < len(streams)
+    group = (Attribute("group", "BUNDLE " + " ".join(stream.media for stream in streams)),) if bundled else ()
+    return serialize(
+        SessionDescription(
+            Origin(session_id=str(session_id), address_type=address_type, address=host),
+            name="Steadycast",
+            connection=Connection(host, address_type, scope),
+            attributes=group,
+            media=tuple(_media(target, stream, cname, bundled) for stream in streams),
+        )
+    )
+
+
+def write_description(path: str, description: bytes) -> None:
+    """Raises ResourceError in one line."""
+    try:
+        with open(path, "wb") as file:
+            file.write(description)
+    except OSError as error:
+        raise ResourceError(f"--sdp: cannot write {path}: {error.strerror}") from error
+
+
+def _media(target: TargetPaths, stream: StreamConfig, cname: str, bundled: bool) -> MediaDescription:
+    port = _port(target, stream.media)
+    rtcp = target.rtcp(stream.media).address
+    formats = {
+        stream.payload_type: RtpMap(stream.encoding, stream.clock_rate, stream.channels, stream.parameters),
+    }
+    attributes = list(format_attributes(formats))
+    if rtcp == target.rtp(stream.media).address:
+        attributes.append(Attribute("rtcp-mux"))
+    elif rtcp[1] != port + 1:
+        attributes.append(Attribute("rtcp", str(rtcp[1])))
+    if bundled:
+        attributes.append(Attribute("mid", stream.media))
+    if stream.media == "video":
+        attributes.append(Attribute("framerate", f"{1e9 / stream.frame_interval:.4g}"))
+    attributes += [Attribute("sendonly"), Attribute("ssrc", f"{stream.ssrc} cname:{cname}")]
+    return MediaDescription(
+        stream.media,
+        port,
+        formats=(str(stream.payload_type),),
+        bandwidth=(("AS", -(-stream.bitrate // 1000)),),
+        attributes=tuple(attributes),
+    )
+
+
+def _port(target: TargetPaths, media: str) -> int:
+    return int(target.rtp(media).address[1])

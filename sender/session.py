@@ -1,0 +1,290 @@
+"""The sender's side of one destination, sans-IO: access units and RTCP in, datagrams and events out.
+
+It owns the order of things; the arithmetic is in `sender.transmit`. Sound never waits behind pictures, the first sender
+report leaves with the first packet of its stream, and the end is announced until a receiver has acknowledged it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from random import Random
+
+from protocol.datagram import Batch, Transmission
+from protocol.errors import ProtocolError
+from protocol.rtcp import compound
+from protocol.rtcp import range as sender_range
+from protocol.rtcp.app import App
+from protocol.rtcp.bye import Bye
+from protocol.rtcp.fir import FullIntraRequest
+from protocol.rtcp.nack import Nack
+from protocol.rtcp.pli import PictureLossIndication
+from protocol.rtcp.report_block import ReportBlock
+from protocol.rtcp.rr import ReceiverReport
+from protocol.rtcp.sdes import SourceDescription
+from protocol.rtcp.sr import SenderReport
+from protocol.rtp import rtcp_mask
+from sender.media import AccessUnit
+from sender.snapshot import SenderStatistics as SenderStatistics
+from sender.transmit.farewell import Farewell
+from sender.transmit.outgoing import OutgoingStream
+from sender.transmit.packetizer import max_payload
+from sender.transmit.reports import compound_report
+from sender.transmit.schedule import ReportSchedule
+from sender.transmit.stream import StreamConfig as StreamConfig
+
+_MAX_PEERS = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFrameRequested:
+    """A receiver cannot decode until the next key frame of this stream."""
+
+    stream: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class PeerSeen:
+    """A receiver was heard for the first time."""
+
+    ssrc: int
+
+
+@dataclass(frozen=True, slots=True)
+class PeerLeft:
+    """A receiver said goodbye."""
+
+    ssrc: int
+    reason: str
+
+
+Event = KeyFrameRequested | PeerSeen | PeerLeft
+
+
+@dataclass(frozen=True, slots=True)
+class SessionOutput:
+    """What a session wants done now."""
+
+    transmissions: list[Transmission]
+    events: list[Event]
+
+
+class SenderSession:
+    """One destination, own SSRCs and numbers. Every `now` is monotonic ns and never goes back."""
+
+    def __init__(
+        self,
+        streams: Sequence[StreamConfig],
+        *,
+        cname: str,
+        now: int,
+        wall: int,
+        random: Random,
+        max_datagram: int = 1200,
+    ) -> None:
+        """`wall`: Unix time at `now`, ns. `max_datagram`: bytes of UDP payload."""
+        room = max_payload(max_datagram)
+        self._streams = [OutgoingStream(config, random, room, wall - now) for config in streams]
+        self._by_ssrc = {stream.config.ssrc: index for index, stream in enumerate(self._streams)}
+        self._audio_first = sorted(self._streams, key=lambda stream: stream.config.media != "audio")
+        self._cname = cname
+        self._schedule = ReportSchedule(sum(config.bitrate for config in streams), len(streams), random)
+        self._farewell: Farewell | None = None
+        self._events: list[Event] = []
+        self._peers: dict[int, int] = {}
+        self._peers_seen = 0
+        self._received = 0
+        self._unparsed: dict[str, int] = {}
+        self.closed = False
+        """the goodbye has been polled."""
+
+    # In
+
+    def send(self, stream_index: int, unit: AccessUnit, now: int) -> None:
+        """Queue an access unit of one stream; nothing is taken after `close`."""
+        if self._farewell is None:
+            self._streams[stream_index].push(unit, now)
+
+    def handle_datagrams(self, batch: Batch, now: int) -> None:
+        """What came back: RTCP. Everything else is counted by reason."""
+        self._received += len(batch)
+        for index, is_rtcp in enumerate(rtcp_mask(batch)):
+            if not is_rtcp:
+                self._discard("not_rtcp")
+                continue
+            data = batch.datagram(index)
+            try:
+                packets = compound.parse(data)
+            except ProtocolError as error:
+                self._discard(error.reason)
+                continue
+            self._schedule.count(len(data))
+            for packet in packets:
+                self._handle_packet(packet, int(batch.arrival_times[index]), now)
+
+    def handle_timeout(self, now: int) -> None:
+        """Time has passed: a sender has nothing to give up, `poll` sends what became due."""
+
+    def handle_unsent(self, datagrams: Iterable[bytes]) -> None:
+        """The system did not take these: the network cannot have lost them."""
+        for datagram in datagrams:
+            index = self._by_ssrc.get(int.from_bytes(datagram[8:12]))
+            if index is not None and not 192 <= datagram[1] <= 223:
+                self._streams[index].unsent(datagram)
+
+    def handle_unreachable(self, now: int) -> None:
+        """Nobody is there: an end that has been announced will not be acknowledged."""
+        if self._farewell is not None:
+            self._farewell.hurry(now)
+
+    def close(self, now: int) -> None:
+        """Everything queued leaves at once, then the final range until it is acknowledged, then BYE."""
+        if self._farewell is not None:
+            return
+        for stream in self._streams:
+            stream.flush(now)
+        self._farewell = Farewell((s.config.ssrc for s in self._streams if s.started or s.next_time() is not None), now)
+        if self._everyone_left():
+            self._farewell.hurry(now)
+
+    # Out
+
+    def poll(self, now: int) -> SessionOutput:
+        """What is due, in the order in which it is to leave."""
+        transmissions: list[Transmission] = []
+        beginning = []
+        for stream in self._audio_first:
+            was_started = stream.started
+            datagrams = stream.pop(now)
+            if datagrams:
+                transmissions.append(Transmission(datagrams, stream.config.rtp_path))
+                if not was_started:
+                    beginning.append(stream)
+        transmissions += self._reports(beginning, now)
+        events, self._events = self._events, []
+        return SessionOutput(transmissions, events)
+
+    def next_timeout(self) -> int | None:
+        """When `poll` will have something even if nothing comes in, monotonic ns; None: never."""
+        if self.closed:
+            return None
+        times = [stream.next_time() for stream in self._streams]
+        times.append(self._schedule.next_time() if self._farewell is None else self._farewell.next_time())
+        return min((time for time in times if time is not None), default=None)
+
+    def statistics(self, now: int) -> SenderStatistics:
+        """A frozen copy of everything counted."""
+        return SenderStatistics(
+            now,
+            tuple(stream.statistics() for stream in self._streams),
+            self._received,
+            dict(self._unparsed),
+            self._peers_seen,
+        )
+
+    def _reports(self, beginning: Sequence[OutgoingStream], now: int) -> list[Transmission]:
+        started = [stream for stream in self._audio_first if stream.started]
+        if self._farewell is not None:
+            return self._farewell_reports(self._farewell, started, now)
+        if beginning:
+            self._schedule.start(now)
+        due = started if self._schedule.due(now) else beginning
+        return [self._report(stream, now) for stream in due]
+
+    def _farewell_reports(self, farewell: Farewell, started: Sequence[OutgoingStream], now: int) -> list[Transmission]:
+        if self.closed:
+            return []
+        if farewell.over(now):
+            self.closed = True
+            return [self._report(stream, now, final=True, goodbye=True) for stream in started]
+        if not farewell.due(now):
+            return []
+        return [self._report(s, now, final=True) for s in started if s.config.ssrc in farewell.waiting]
+
+    def _report(self, stream: OutgoingStream, now: int, *, final: bool = False, goodbye: bool = False) -> Transmission:
+        data = compound_report(stream.sender_report(now), self._cname, stream.range(final=final), goodbye=goodbye)
+        self._schedule.count(len(data))
+        return Transmission([data], stream.config.rtcp_path)
+
+    # What receivers say
+
+    def _handle_packet(self, packet: compound.RtcpPacket, arrival_time: int, now: int) -> None:
+        match packet:
+            case ReceiverReport(ssrc=ssrc, reports=reports) | SenderReport(ssrc=ssrc, reports=reports):
+                if self._greet(ssrc, now):
+                    self._handle_reports(ssrc, reports, arrival_time)
+            case PictureLossIndication(sender_ssrc=sender, media_ssrc=media):
+                self._handle_key_frame_request(sender, media, None)
+            case FullIntraRequest(sender_ssrc=sender, entries=entries):
+                for media, number in entries:
+                    self._handle_key_frame_request(sender, media, number)
+            case App():
+                self._handle_app(packet, now)
+            case Bye(sources=sources, reason=reason):
+                self._handle_bye(sources, reason, now)
+            case SourceDescription():
+                pass  # names of receivers: nothing depends on them
+            case Nack():
+                self._discard("nack_unanswered")
+            case _:
+                self._discard("rtcp_unknown")
+
+    def _greet(self, ssrc: int, now: int) -> bool:
+        """Remember a receiver, the longest silent one makes room; False for our own packets coming back."""
+        if ssrc in self._by_ssrc:
+            self._discard("own_packet_returned")
+            return False
+        if self._peers.pop(ssrc, None) is None:
+            self._peers_seen += 1
+            self._events.append(PeerSeen(ssrc))
+            if len(self._peers) >= _MAX_PEERS:
+                del self._peers[next(iter(self._peers))]
+        self._peers[ssrc] = now
+        self._schedule.members(len(self._peers))
+        return True
+
+    def _handle_reports(self, reporter: int, reports: Iterable[ReportBlock], arrival_time: int) -> None:
+        for block in reports:
+            index = self._by_ssrc.get(block.ssrc)
+            if index is None:
+                self._discard("report_of_other_source")
+            else:
+                self._streams[index].handle_report_block(reporter, block, arrival_time)
+
+    def _handle_key_frame_request(self, sender: int, media: int, number: int | None) -> None:
+        """A PLI (no number) or one entry of a FIR."""
+        index = self._by_ssrc.get(media)
+        if index is None:
+            self._discard("request_for_other_source")
+        elif number is None:
+            self._streams[index].handle_key_frame_request()
+            self._events.append(KeyFrameRequested(index, "picture lost"))
+        elif self._streams[index].handle_full_intra_request(sender, number):
+            self._events.append(KeyFrameRequested(index, "full intra request"))
+
+    def _handle_app(self, packet: App, now: int) -> None:
+        try:
+            message = sender_range.parse(packet)
+        except ProtocolError as error:
+            self._discard(error.reason)
+            return
+        if not isinstance(message, sender_range.RangeAcknowledgement):
+            self._discard("app_unknown")
+            return
+        index = self._by_ssrc.get(message.media_ssrc)
+        if self._farewell is not None and index is not None and self._streams[index].last_sequence == message.last:
+            self._farewell.acknowledge(message.media_ssrc, now)
+
+    def _handle_bye(self, sources: Iterable[int], reason: str, now: int) -> None:
+        for ssrc in sources:
+            if self._peers.pop(ssrc, None) is not None:
+                self._events.append(PeerLeft(ssrc, reason))
+        if self._farewell is not None and self._everyone_left():
+            self._farewell.hurry(now)
+
+    def _everyone_left(self) -> bool:
+        return bool(self._peers_seen) and not self._peers
+
+    def _discard(self, reason: str) -> None:
+        self._unparsed[reason] = self._unparsed.get(reason, 0) + 1

@@ -1,0 +1,30 @@
+"""What a session must know of a stream before its first access unit."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class StreamConfig:
+    """One SSRC to one destination."""
+
+    media: Literal["audio", "video"]
+    encoding: str
+    """RTP encoding name: H264, VP8, JPEG, opus, L16, PCMU, PCMA."""
+    payload_type: int
+    clock_rate: int
+    """ticks per second."""
+    ssrc: int
+    frame_interval: int
+    """ns between access units, as announced."""
+    bitrate: int
+    """bits per second, as asked for; RTCP takes its share of it."""
+    channels: int = 1
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    """format parameters (the SDP's fmtp)."""
+    rtp_path: Hashable = None
+    rtcp_path: Hashable = None
+    """opaque: where the transport sends RTP and RTCP."""
