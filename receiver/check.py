@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import socket
-import sys
-from collections.abc import Mapping
 
 from protocol.command import check
 from protocol.command.check import Row
@@ -21,7 +18,7 @@ _AUDIO = (Format("opus", 48_000, 2), Format("L16", 48_000, 1), Format("PCMU", 8_
 def rows(config: ReceiverConfig) -> list[Row]:
     """Outputs, decoders, then ports and what the socket can do; each was tried."""
     return [
-        display_row(sys.platform, os.environ),
+        display_row(),
         check.sound_library_row(),
         speaker_row(),
         *(video_row(format) for format in _VIDEO),
@@ -37,13 +34,12 @@ def rows(config: ReceiverConfig) -> list[Row]:
     ]
 
 
-def display_row(platform: str, environ: Mapping[str, str]) -> Row:
-    """Whether a window can be opened; on Linux OpenCV's needs X11 (or XWayland)."""
-    if not platform.startswith("linux"):
-        return Row("display", True, "")
-    if environ.get("DISPLAY"):
-        return Row("display", True, environ["DISPLAY"])
-    return Row("display", False, "DISPLAY is not set", "without one: --video out.mp4, --video - or --video none")
+def display_row() -> Row:
+    """Whether a window can be opened."""
+    from receiver.playout.display import missing_display
+
+    why = missing_display()
+    return Row("display", why is None, why or "")
 
 
 def speaker_row() -> Row:

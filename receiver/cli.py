@@ -220,7 +220,10 @@ Exit codes: 0 done, 1 error, 2 wrong usage, 3 no packet came, 130 second Ctrl-C.
         options.network_options(
             Option("no-gro", "take datagrams one by one: slower, but counts the kernel's drops exactly", kind="switch"),
         ),
-        options.run_options(Option("report", "write the report to DIR/report.json", "DIR")),
+        options.run_options(
+            Option("report", "write the report to DIR/report.json", "DIR"),
+            Option("exit-on-end", "end when the last sender has said goodbye", kind="switch"),
+        ),
         options.help_options(),
     ),
 )  # fmt: skip
