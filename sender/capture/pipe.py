@@ -63,7 +63,7 @@ class Header:
 
 def parse_header(line: bytes) -> Header:
     """Reads `YUV4MPEG2 W640 H360 F30:1 Ip A1:1 C420jpeg`. Raises ValueError with what is wrong."""
-    tag, *fields = line.decode("ascii", "replace").split()
+    tag, *fields = line.decode("ascii", "replace").split() or [""]
     if tag != "YUV4MPEG2":
         raise ValueError("is not YUV4MPEG2")
     values = {field[0]: field[1:] for field in reversed(fields)}

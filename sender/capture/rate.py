@@ -8,7 +8,7 @@ from sender.media import Picture, VideoSource
 
 SECOND = 1_000_000_000
 TOLERANCE = Fraction(1, 4)
-"""of the interval, by which a picture may come early and still be taken."""
+"""of the source's interval, by which a picture may come early and still be taken."""
 
 
 class RateLimit:
@@ -19,11 +19,12 @@ class RateLimit:
         self.frame_rate = min(frame_rate, source.frame_rate)
         self._source = source
         self._interval = SECOND / frame_rate
+        self._tolerance = TOLERANCE * SECOND / source.frame_rate
         self._next = Fraction(0)
 
     def read(self) -> Picture | None:
         while (picture := self._source.read()) is not None:
-            if picture.media_time >= self._next - self._interval * TOLERANCE:
+            if picture.media_time >= self._next - self._tolerance:
                 # The grid is kept, unless the source fell behind it by more than an interval.
                 self._next = max(self._next + self._interval, Fraction(picture.media_time))
                 return picture
