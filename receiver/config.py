@@ -42,7 +42,9 @@ class ReceiverConfig:
     ssrc: int | None = None
     gro: bool = True
     duration: int | None = None
-    """ns; None: until the sender says goodbye, or Ctrl-C."""
+    """ns; None: until Ctrl-C, or the window is closed."""
+    exit_on_end: bool = False
+    """end when the last sender has said goodbye."""
     bind: str | None = None
     interface: str | None = None
     family: int = 0

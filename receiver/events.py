@@ -27,6 +27,8 @@ class StreamEnded:
     format: Format
     time: int
     why: str
+    others: int
+    """streams that go on."""
 
     def __str__(self) -> str:
         return f"{self.format.media} ends: {self.why}, SSRC {self.key.ssrc:08x}"

@@ -17,7 +17,7 @@ from protocol.rtcp.pli import PictureLossIndication
 from protocol.rtcp.report_block import ReportBlock
 from protocol.rtcp.rr import ReceiverReport
 from protocol.rtcp.sdes import CNAME, SdesChunk, SdesItem, SourceDescription
-from receiver.account.ledger import Reception
+from receiver.account.counts import Reception
 
 SESSION_BANDWIDTH = 1_000_000
 """bit/s that RTCP's 5 % are taken of: nobody told us the session's, and reports every 0.4 s on average are enough."""
@@ -44,8 +44,9 @@ class Feedback:
 
     def __init__(self, ssrc: int, cname: str, rng: random.Random) -> None:
         self._ssrc, self._cname, self._random = ssrc, cname, rng
-        self._timer = timer.Session(timer.rtcp_bandwidth(SESSION_BANDWIDTH), timer.reduced_minimum(SESSION_BANDWIDTH))
-        self._allowance = timer.FeedbackAllowance.full(self._timer.bandwidth, 0)
+        bandwidth = timer.rtcp_bandwidth(SESSION_BANDWIDTH)
+        self._timer = timer.RtcpTimer(bandwidth, timer.reduced_minimum(SESSION_BANDWIDTH))
+        self._allowance = timer.FeedbackAllowance.full(bandwidth, 0)
         self._prior: dict[int, tuple[int, int]] = {}
         self._asked: dict[int, int] = {}
         self.next_report: int | None = None

@@ -53,6 +53,8 @@ class SessionConfig:
     ssrc: int | None = None
     """the only one to listen to."""
     cname: str = "steadycast"
+    rtcp_path: Hashable | None = None
+    """where RTCP goes; None: back to where each sender's comes from."""
     seed: int | None = None
     """of our own SSRC and the RTCP intervals; None: unpredictable, as it should be on a network."""
 
@@ -77,6 +79,8 @@ class SessionStatistics:
     kernel_drops: int
     forgotten_streams: int
     """ended so long ago that the report has no room for them."""
+    planned_skew: int | None
+    """ns by which sound is meant to be heard after the picture captured with it; None without both and their SR."""
 
 
 class ReceiverSession:
@@ -180,6 +184,7 @@ class ReceiverSession:
             dict(self._unparsed + Counter(unconfirmed=sum(s.unconfirmed for s in self._sources.values()))),
             self._kernel_drops,
             self._forgotten,
+            self._planned_skew(),
         )
 
     def streams(self) -> list[Stream]:
@@ -317,14 +322,20 @@ class ReceiverSession:
 
     # -- RTCP out ---------------------------------------------------------------------------------------------
 
+    def _reply_path(self, source: Source) -> Hashable:
+        """Where the sender's RTCP comes from; before any came, where its media comes from (RFC 5761)."""
+        if self._config.rtcp_path is not None:
+            return self._config.rtcp_path
+        return source.path if source.rtcp_path is None else source.rtcp_path
+
     def _new_feedback(self) -> Feedback:
         return Feedback(self._ssrc, self._config.cname, self._random)
 
     def _feedback_for(self, source: Source) -> Feedback:
-        return self._feedback.setdefault(_reply_path(source), self._new_feedback())
+        return self._feedback.setdefault(self._reply_path(source), self._new_feedback())
 
     def _sources_at(self, path: Hashable) -> Iterable[Source]:
-        return (s for s in self._sources.values() if s.stream is not None and _reply_path(s) == path)
+        return (s for s in self._sources.values() if s.stream is not None and self._reply_path(s) == path)
 
     def _report_inputs(self, path: Hashable) -> list[ReportInput]:
         inputs = []
@@ -367,13 +378,16 @@ class ReceiverSession:
         source.end()
         if source.stream is not None and not source.stream.ended:
             self._output.units += source.stream.end(now)
-            self._output.events.append(StreamEnded(source.stream.key, source.format, now, why))
+            self._tell_end(source.stream, why, now)
 
     def _end_stream(self, stream: Stream, why: str, now: int) -> None:
         """A numbering that another of the same SSRC has replaced."""
         self._output.units += stream.end(now)
-        self._output.events.append(StreamEnded(stream.key, stream.format, now, why))
+        self._tell_end(stream, why, now)
         self._keep_statistics(stream)
+
+    def _tell_end(self, stream: Stream, why: str, now: int) -> None:
+        self._output.events.append(StreamEnded(stream.key, stream.format, now, why, sum(1 for _ in self._alive())))
 
     def _watch_silence(self, now: int) -> None:
         for stream in self._alive():
@@ -381,22 +395,22 @@ class ReceiverSession:
                 self._silent[stream.key] = stream.last_arrival
                 self._output.events.append(StreamSilent(stream.key, stream.format, now))
 
+    def _offsets(self) -> list[tuple[Stream, Offset]]:
+        """The streams whose capture times can be compared."""
+        found: list[tuple[Stream, Offset]] = []
+        for source in self._sources.values():
+            stream = source.stream
+            offset = None if stream is None or stream.ended else stream.playout_offset()
+            if stream is not None and offset is not None and source.cname is not None:
+                latency = self._device_latency.get(source.format.media, 0)
+                found.append((stream, Offset(source.cname, source.format.media, offset, latency)))
+        return found
+
     def _synchronise(self) -> None:
-        sources = [s for s in self._sources.values() if s.stream is not None and not s.stream.ended and s.cname]
-        offsets: list[Offset] = []
-        streams: list[Stream] = []
-        for source in sources:
-            assert source.stream is not None
-            assert source.cname is not None
-            offset = source.stream.playout_offset()
-            if offset is not None:
-                media = source.format.media
-                offsets.append(Offset(source.cname, media, offset, self._device_latency.get(media, 0)))
-                streams.append(source.stream)
-        for stream, extra in zip(streams, extras(offsets), strict=True):
+        found = self._offsets()
+        for (stream, _), extra in zip(found, extras([offset for _, offset in found]), strict=True):
             stream.delay_further(extra)
 
-
-def _reply_path(source: Source) -> Hashable:
-    """RTCP goes back to where the sender's RTCP comes from; before any, to where its media comes from (RFC 5761)."""
-    return source.path if source.rtcp_path is None else source.rtcp_path
+    def _planned_skew(self) -> int | None:
+        meant = {o.media: s.extra + o.playout_offset + o.device_latency for s, o in self._offsets()}
+        return meant["audio"] - meant["video"] if len(meant) == 2 else None

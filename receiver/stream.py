@@ -211,8 +211,6 @@ class Stream:
             self._count_delay(frame, now)
         if self.format.media == "video":
             self._judge_key_frame(data, lost)
-            if not data:
-                return
         following = None if here else self._buffer.following()
         duration = next((self._framing.duration(p) for p in frame.payloads if p), None)
         self._units.append(
@@ -269,8 +267,7 @@ class Stream:
         micro = {f"p{name}": self._playout_delays.percentile(share) for name, share in PERCENTILES.items()}
         return StreamStatistics(
             self.key, self.format, self.payload_type, self.ledger.counts(), self.ledger.loss_runs(),
-            self._packets, self._octets, self.jitter.nanoseconds if self._packets > 1 else None,
-            {f"p{name}": self._variation.percentile(share) for name, share in PERCENTILES.items()},
+            self._packets, self._octets, self.delay.jitter, self.delay.variation(),
             self._buffer_delay, self._emitted, self._target.delay + self.extra,
             self._playout_delay // self._emitted if self._emitted else None,
             {name: None if value is None else value * 1000 for name, value in micro.items()},

@@ -1,0 +1,97 @@
+"""The network thread: the one loop that feeds, drains and times the session. Nothing else touches it."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+
+from protocol.datagram import Transmission
+from receiver.events import Event
+from receiver.media import AccessUnit
+from receiver.session import ReceiverSession, SessionStatistics
+from receiver.transport import Transport
+
+Command = Callable[[ReceiverSession], None]
+
+
+class Network:
+    """Runs a session on its transport; other threads speak to it through `call` and `statistics`."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        session: ReceiverSession,
+        *,
+        on_units: Callable[[list[AccessUnit]], None],
+        on_event: Callable[[Event], None],
+        on_failure: Callable[[Exception], None],
+    ) -> None:
+        self._transport, self._session = transport, session
+        self._on_units, self._on_event, self._on_failure = on_units, on_event, on_failure
+        self._commands: queue.SimpleQueue[Command] = queue.SimpleQueue()
+        self._closing = False
+        self._statistics = session.statistics()
+        self._thread = threading.Thread(target=self._run, name="network", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def call(self, command: Command) -> None:
+        """Runs `command` on the network thread, soon."""
+        self._commands.put(command)
+        self._transport.wake()
+
+    def ask(self, timeout: float = 2.0) -> SessionStatistics:
+        """A fresh snapshot, taken on the network thread; the one before if that thread does not answer."""
+        answered = threading.Event()
+
+        def take(session: ReceiverSession) -> None:
+            self._statistics = session.statistics()
+            answered.set()
+
+        if self._thread.is_alive():
+            self.call(take)
+            answered.wait(timeout)
+        return self._statistics
+
+    def close(self, timeout: float = 3.0) -> None:
+        """Drains the socket, closes the session, hands out the rest."""
+        self._closing = True
+        self._transport.wake()
+        self._thread.join(timeout)
+
+    def _run(self) -> None:
+        try:
+            while not self._closing:
+                self._turn(self._session.next_timeout())
+            self._turn(time.monotonic_ns())
+            self._session.close(time.monotonic_ns())
+            self._deliver()
+            self._statistics = self._session.statistics()
+        except Exception as error:
+            self._on_failure(error)
+
+    def _turn(self, until: int) -> None:
+        batches = self._transport.receive(until)
+        now = time.monotonic_ns()
+        for batch in batches:
+            self._session.handle_datagrams(batch, now)
+        while not self._commands.empty():
+            self._commands.get()(self._session)
+        if not batches or now >= self._session.next_timeout():
+            self._session.handle_timeout(now)
+        self._deliver()
+
+    def _deliver(self) -> None:
+        output = self._session.poll()
+        for event in output.events:
+            self._on_event(event)
+        if output.units:
+            self._on_units(output.units)
+        for transmission in output.transmissions:
+            self._send(transmission)
+
+    def _send(self, transmission: Transmission) -> None:
+        self._transport.send(transmission)

@@ -1,0 +1,239 @@
+"""Joins the receiver's parts: transport and session on the network thread, players, outputs, and the report."""
+
+from __future__ import annotations
+
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from protocol.errors import FatalError
+from protocol.payload import registry
+from receiver.account.histogram import Histogram
+from receiver.config import ReceiverConfig
+from receiver.events import KINDS, Event, StreamEnded, StreamResumed, StreamSilent, StreamStarted
+from receiver.media import AccessUnit, Format, Image, StreamKey
+from receiver.network import Network
+from receiver.outputs import Outputs, open_outputs
+from receiver.playback import Playback, out_of_band
+from receiver.playout.recorder import Recorder
+from receiver.report import document
+from receiver.report.collect import collect
+from receiver.report.overlay import overlay
+from receiver.report.snapshot import Event as ReportEvent
+from receiver.report.snapshot import Percentiles, Snapshot
+from receiver.session import ReceiverSession, SessionConfig, SessionStatistics
+from receiver.transport import buffer_warning, open_transport
+
+Log = Callable[[str], None]
+EVENTS = 1000
+"""kept for the report; the first ones, since what went wrong first explains the rest."""
+SWITCH_INTERVAL = 0.0005
+"""s a thread may hold the interpreter while another waits: a decoder must not delay the network by the usual 5 ms."""
+LOGGED = (StreamStarted, StreamEnded, StreamSilent, StreamResumed)
+
+
+def run(
+    config: ReceiverConfig, *, log: Log, status: Callable[[Snapshot], None] | None, stop: threading.Event
+) -> tuple[int, dict[str, object]]:
+    """Receives until `stop` is set, the duration is over, or the window is closed; call it on the main thread.
+
+    Returns the exit code and the report. Raises FatalError when it cannot begin.
+    """
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    receiver = Receiver(config, log, stop)
+    return receiver.run(status)
+
+
+def formats(config: ReceiverConfig) -> dict[int, Format]:
+    """What each payload type means: --map before the description before the default map."""
+    described = config.formats
+    if described is None:
+        described = {pt: Format(*row) for pt, row in registry.DEFAULT_PAYLOAD_TYPES.items()}
+    return {**described, **config.mapped}
+
+
+class Skew:
+    """Audio playout minus video playout of the same capture instant, sampled with each picture shown."""
+
+    def __init__(self, outputs: Callable[[], Outputs]) -> None:
+        self._outputs = outputs
+        self._sizes = Histogram()
+        self.planned: int | None = None
+        """what the session aims at, ns."""
+
+    def shown(self, image: Image, now: int) -> None:
+        timeline = self._outputs().timeline
+        if self.planned is None or timeline is None or not timeline.playing:
+            return
+        skew = self.planned + timeline.lag - max(0, now - image.playout_time)
+        self._sizes.add(np.array([abs(skew) // 1000], np.int64))
+
+    def percentiles(self) -> Percentiles | None:
+        p50, p95 = self._sizes.percentile(0.5), self._sizes.percentile(0.95)
+        return None if p50 is None or p95 is None else Percentiles(p50=p50 / 1e3, p95=p95 / 1e3)
+
+
+class Rates:
+    """Bit-rates between one look and the next."""
+
+    def __init__(self) -> None:
+        self._before: dict[StreamKey, tuple[int, int]] = {}
+
+    def update(self, statistics: SessionStatistics, now: int) -> dict[StreamKey, float]:
+        rates = {}
+        for s in statistics.streams:
+            octets, at = self._before.get(s.key, (0, 0))
+            if at and now > at:
+                rates[s.key] = (s.octets - octets) * 8e9 / (now - at)
+            self._before[s.key] = s.octets, now
+        return rates
+
+
+class Receiver:
+    """The running program: what its threads share, and the order in which it begins and ends."""
+
+    def __init__(self, config: ReceiverConfig, log: Log, stop: threading.Event) -> None:
+        self._config, self._log, self._stop = config, log, stop
+        self._began = time.monotonic_ns()
+        self._events: list[ReportEvent] = []
+        self._failure: Exception | None = None
+        self._snapshot = Snapshot(0.0)
+        self._rates = Rates()
+        self._skew = Skew(lambda: self._outputs)
+        self._intervals: list[dict[str, object]] = []
+        self._recorder = Recorder(config.record, log) if config.record else None
+        self._transport = open_transport(
+            config.listen, bind=config.bind, interface=config.interface, family=config.family, gro=config.gro
+        )
+        if (warning := buffer_warning(self._transport)) is not None:
+            log(warning)
+        self._outputs = open_outputs(config, overlay=self._overlay, on_shown=self._skew.shown, log=log)
+        self._playback = Playback(
+            show=None if self._outputs.pictures is None else self._outputs.show,
+            scheduler=self._outputs.scheduler,
+            timeline=self._outputs.timeline,
+            device=self._outputs.sound_statistics,
+            on_damage=self._damaged,
+            log=log,
+        )
+        rtcp_path = None if config.rtcp_to is None else self._transport.path_to(*config.rtcp_to)
+        asked = SessionConfig(formats(config), config.latency, config.ssrc, socket.gethostname(), rtcp_path)
+        session = ReceiverSession(asked, self._began)
+        self._network = Network(
+            self._transport, session, on_units=self._deliver, on_event=self._event, on_failure=self._failed
+        )
+
+    # -- the main thread --------------------------------------------------------------------------------------
+
+    def run(self, status: Callable[[Snapshot], None] | None) -> tuple[int, dict[str, object]]:
+        self._network.start()
+        reporter = threading.Thread(target=self._report_each_second, args=(status,), name="report", daemon=True)
+        reporter.start()
+        if self._outputs.window is not None and self._outputs.changed is not None:
+            assert self._outputs.pictures is not None
+            self._outputs.window.run(self._outputs.pictures, self._stop, self._outputs.changed)
+            self._stop.set()
+        else:
+            self._stop.wait()
+        reporter.join(2.0)
+        self._close()
+        if self._failure is not None:
+            raise self._failure
+        return self._conclude()
+
+    def _close(self) -> None:
+        self._network.close()
+        self._playback.close()
+        self._outputs.close()
+        if self._recorder is not None:
+            self._recorder.close()
+        self._look()
+        self._transport.close()
+
+    def _conclude(self) -> tuple[int, dict[str, object]]:
+        error = None if self._snapshot.streams else "no packets came"
+        try:
+            if self._config.picture is not None and self._outputs.pictures is not None:
+                self._outputs.pictures.save(self._config.picture)
+        except FatalError as failure:
+            error = error or str(failure)
+            self._log(str(failure))
+        report = document.document(
+            self._snapshot,
+            self._config.given,
+            ports=self._config.listen.ports,
+            error=error,
+            intervals=self._intervals,
+        )
+        return (0 if self._snapshot.streams else 3), report
+
+    # -- the report thread ------------------------------------------------------------------------------------
+
+    def _report_each_second(self, status: Callable[[Snapshot], None] | None) -> None:
+        end = None if self._config.duration is None else self._began + self._config.duration
+        tick = self._began
+        while True:
+            tick += 1_000_000_000
+            until = tick if end is None else min(tick, end)
+            if self._stop.wait(max(0, until - time.monotonic_ns()) / 1e9):
+                return
+            if end is not None and time.monotonic_ns() >= end:
+                self._stop.set()
+                return
+            before = self._snapshot
+            self._look()
+            self._intervals.append(document.interval(self._snapshot, before))
+            if status is not None:
+                status(self._snapshot)
+
+    def _look(self) -> None:
+        """A new snapshot."""
+        latency = self._outputs.device_latency
+        self._network.call(lambda session: session.set_device_latency("audio", latency))
+        statistics = self._network.ask()
+        now = time.monotonic_ns()
+        self._skew.planned = statistics.planned_skew
+        self._snapshot = collect(
+            statistics,
+            self._playback.statistics(now),
+            tuple(self._events),
+            time_s=(now - self._began) / 1e9,
+            rates=self._rates.update(statistics, now),
+            skew=self._skew.percentiles(),
+            kernel_drops=self._transport.kernel_drops_total(),
+            kernel_drops_exact=not self._config.gro,
+        )
+
+    def _overlay(self) -> list[str]:
+        return overlay(self._snapshot)
+
+    # -- the network thread -----------------------------------------------------------------------------------
+
+    def _deliver(self, units: list[AccessUnit]) -> None:
+        self._playback.deliver(units, time.monotonic_ns())
+        if self._recorder is not None:
+            for unit in units:
+                self._recorder.write(unit, unit.playout_time - self._began, out_of_band(unit.format))
+
+    def _event(self, event: Event) -> None:
+        if len(self._events) < EVENTS:
+            self._events.append(ReportEvent((event.time - self._began) / 1e9, KINDS[type(event)], str(event)))
+        if isinstance(event, LOGGED):
+            self._log(str(event))
+        if isinstance(event, StreamEnded):
+            self._playback.ended(event)
+            if self._config.exit_on_end and not event.others:
+                self._stop.set()
+
+    def _failed(self, error: Exception) -> None:
+        self._failure = error
+        self._stop.set()
+
+    # -- the decode threads -----------------------------------------------------------------------------------
+
+    def _damaged(self, key: StreamKey, why: str) -> None:
+        self._network.call(lambda session: session.request_key_frame(key, why))

@@ -1,0 +1,154 @@
+"""Which streams are played, and their players: one video and one audio stream at a time."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any
+
+from protocol.errors import ProtocolError
+from protocol.payload import registry
+from receiver.events import StreamEnded
+from receiver.media import AccessUnit, AudioPlayoutStatistics, Format, Image, StreamKey, VideoPlayoutStatistics
+from receiver.players import AudioPlayer, VideoPlayer
+from receiver.playout.audio import AudioTimeline
+from receiver.playout.scheduler import VideoScheduler, combined
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+NOT_COUNTED = {"width", "height", "device_latency_s", "rate", "channels"}
+TAKEOVER = 500_000_000
+"""ns without a unit after which another stream may take the place of the one played."""
+
+Player = VideoPlayer | AudioPlayer
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """One stream after the jitter buffer, as far as it was played."""
+
+    video: VideoPlayoutStatistics | None = None
+    audio: AudioPlayoutStatistics | None = None
+    queue_drops: int = 0
+
+
+class Playback:
+    """Routes access units to players. `deliver` and `ended` belong to the network thread; reading is safe from any."""
+
+    def __init__(
+        self,
+        *,
+        show: Callable[[Image], None] | None,
+        scheduler: VideoScheduler,
+        timeline: AudioTimeline | None,
+        device: Callable[[], AudioPlayoutStatistics],
+        on_damage: Callable[[StreamKey, str], None],
+        log: Callable[[str], None],
+    ) -> None:
+        self._show, self._scheduler, self._timeline = show, scheduler, timeline
+        self._device = device
+        self._on_damage, self._log = on_damage, log
+        self._lock = threading.Lock()
+        self._players: dict[str, Player] = {}
+        self._before: dict[StreamKey, Played] = {}
+        """what the output, which outlives streams, had counted when a stream began."""
+        self._last: dict[str, int] = {}
+        self._finished: dict[StreamKey, Played] = {}
+        self._ignored: set[StreamKey] = set()
+
+    def deliver(self, units: list[AccessUnit], now: int) -> None:
+        """Units in decoding order."""
+        for unit in units:
+            player = self._player(unit, now)
+            if player is not None:
+                self._last[unit.format.media] = now
+                player.put(unit)
+
+    def ended(self, event: StreamEnded) -> None:
+        """Its last units have been delivered."""
+        player = self._players.get(event.format.media)
+        if player is not None and player.key == event.key:
+            self._retire(event.format.media)
+
+    def close(self) -> None:
+        """Decodes what is queued."""
+        for media in list(self._players):
+            self._retire(media)
+
+    def statistics(self, now: int) -> dict[StreamKey, Played]:
+        """Of every stream that was played."""
+        with self._lock:
+            alive = {p.key: _since(self._before[p.key], self._measure(p, now)) for p in self._players.values()}
+            return self._finished | alive
+
+    def _player(self, unit: AccessUnit, now: int) -> Player | None:
+        media = unit.format.media
+        if (self._show if media == "video" else self._timeline) is None:
+            return None
+        player = self._players.get(media)
+        if player is not None and player.key != unit.stream:
+            if player.key.ssrc != unit.stream.ssrc and now - self._last[media] < TAKEOVER:
+                self._ignore(unit)
+                return None
+            self._retire(media)
+            player = None
+        return player or self._open(unit, now)
+
+    def _ignore(self, unit: AccessUnit) -> None:
+        if unit.stream not in self._ignored:
+            self._ignored.add(unit.stream)
+            self._log(f"a second {unit.format.media} stream comes in; --ssrc {unit.stream.ssrc} would play that one")
+
+    def _open(self, unit: AccessUnit, now: int) -> Player | None:
+        media = unit.format.media
+        if unit.stream in self._ignored and media in self._players:
+            return None
+        player: Player
+        try:
+            if media == "video":
+                assert self._show is not None
+                player = VideoPlayer(unit, out_of_band(unit.format), self._show, self._on_damage)
+            else:
+                assert self._timeline is not None
+                player = AudioPlayer(unit, self._timeline, self._device)
+        except ProtocolError as error:
+            self._log(f"cannot play {media}: {error}")
+            self._ignored.add(unit.stream)
+            return None
+        with self._lock:
+            self._before[player.key] = self._measure(player, None)
+            self._players[media] = player
+            self._last[media] = now
+        return player
+
+    def _retire(self, media: str) -> None:
+        player = self._players[media]
+        player.close()
+        with self._lock:
+            self._finished[player.key] = _since(self._before.pop(player.key), self._measure(player, None))
+            del self._players[media]
+
+    def _measure(self, player: Player, now: int | None) -> Played:
+        if isinstance(player, VideoPlayer):
+            shown = combined(player.statistics(), self._scheduler.statistics(now))
+            return Played(video=shown, queue_drops=player.dropped)
+        return Played(audio=player.statistics(), queue_drops=player.dropped)
+
+
+def _since(before: Played, after: Played) -> Played:
+    """What was counted in between; what is no count stays as it is."""
+    video = after.video and before.video and replace(after.video, **_differences(before.video, after.video))
+    audio = after.audio and before.audio and replace(after.audio, **_differences(before.audio, after.audio))
+    return Played(video, audio, after.queue_drops - before.queue_drops)
+
+
+def _differences(before: DataclassInstance, after: DataclassInstance) -> dict[str, Any]:
+    counted = (f.name for f in fields(after) if f.name not in NOT_COUNTED)
+    return {name: getattr(after, name) - getattr(before, name) for name in counted}
+
+
+def out_of_band(form: Format) -> bytes:
+    """What a decoder of this format must be fed first."""
+    return registry.depacketizer(form.encoding, form.clock_rate, form.channels, form.parameters).out_of_band()

@@ -1,0 +1,335 @@
+"""The receiver's UDP sockets: datagrams in batches with arrival stamps and drop counts, and answers back."""
+
+from __future__ import annotations
+
+import select
+import socket
+import sys
+import time
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from protocol.datagram import Batch, Transmission
+from protocol.errors import UsageError
+from receiver.config import Listen
+from receiver.sockets import (
+    RECEIVE_BUFFER,
+    SO_RXQ_OVFL,
+    SO_TIMESTAMPNS,
+    SOL_UDP,
+    UDP_GRO,
+    kernel_drops,
+    open_socket,
+    receive_buffer_size,
+)
+
+_LARGEST = 65_536
+"""bytes one read may give: a GRO aggregate."""
+_BUFFER = 1 << 20
+_MAX_READS = 512
+_ANCILLARY = 128
+_MILLISECOND = 1_000_000
+_BUSY = 8.0
+"""datagrams a millisecond from which on reads wait for a batch to form."""
+_SMOOTHING = 20 * _MILLISECOND
+_STEPPED = 5 * _MILLISECOND
+_NO_STAMP = bytes(2 * np.dtype("l").itemsize)
+
+
+class UdpPath(NamedTuple):
+    """Where datagrams came from: the path of their batch, and of the answers."""
+
+    port: int
+    """ours."""
+    address: tuple[Any, ...]
+    """theirs, as the socket module has it."""
+
+    def __str__(self) -> str:
+        host = str(self.address[0]).removeprefix("::ffff:")
+        return f"[{host}]:{self.address[1]}" if ":" in host else f"{host}:{self.address[1]}"
+
+
+class _Read(NamedTuple):
+    """What was read from one socket; lists run in parallel, one entry a read."""
+
+    starts: list[int]
+    lengths: list[int]
+    segments: list[int]
+    """size of a GRO aggregate's datagrams; 0: a plain datagram."""
+    stamps: list[bytes]
+    """kernel stamps, timespec."""
+    addresses: list[Any]
+
+
+class Transport:
+    """One set of sockets that are read together. Only `wake` may be called from another thread."""
+
+    def __init__(self, sockets: Sequence[socket.socket]) -> None:
+        self._sockets = {sock.getsockname()[1]: sock for sock in sockets}
+        self._wake_reader, self._wake_writer = socket.socketpair()
+        self._wake_reader.setblocking(False)
+        self._wake_writer.setblocking(False)
+        self._buffer = np.zeros(_BUFFER, np.uint8)
+        self._view = memoryview(self._buffer)
+        self._overflows = dict.fromkeys(self._sockets, 0)
+        self._wall_offset = time.monotonic_ns() - time.time_ns()
+        self._rate = 0.0
+        self._read_time = time.monotonic_ns()
+        self._emptied = True
+        self.not_sent = 0
+        """datagrams the kernel did not take."""
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """Our ports, in the order they were asked for."""
+        return tuple(self._sockets)
+
+    @property
+    def receive_buffer(self) -> int:
+        """Bytes the kernel gives each socket to queue datagrams."""
+        return min(receive_buffer_size(sock) for sock in self._sockets.values())
+
+    def kernel_drops_total(self) -> int | None:
+        """Datagrams (with GRO: at least) the kernel dropped so far because a queue was full; None where unknown.
+
+        Unlike `Batch.kernel_drops` it also knows of drops after the last datagram that was queued.
+        """
+        counts = [kernel_drops(sock) for sock in self._sockets.values()]
+        return None if None in counts else sum(count for count in counts if count is not None)
+
+    # In
+
+    def receive(self, deadline: int | None = None) -> list[Batch]:
+        """Wait for datagrams, `wake` or the deadline (monotonic ns; None: none), then read what is there.
+
+        One batch for each path, datagrams in the order of arrival; they are valid until the next call. While many
+        datagrams come, the call waits up to 1 ms even though some are there, so that reading them is worth it.
+        """
+        self._let_batch_form(deadline)
+        wait = None if deadline is None else max(0, deadline - time.monotonic_ns()) / 1e9
+        watched = [self._wake_reader, *self._sockets.values()]
+        ready = select.select(watched, [], [], wait)[0]
+        if self._wake_reader in ready:
+            ready.remove(self._wake_reader)
+            self._forget_wakes()
+        return self._drain([sock.getsockname()[1] for sock in ready]) if ready else []
+
+    def wake(self) -> None:
+        """Make `receive` return soon."""
+        try:
+            self._wake_writer.send(b"\0")
+        except (BlockingIOError, OSError):  # enough wakes are waiting, or it is closed
+            return
+
+    def _forget_wakes(self) -> None:
+        try:
+            while self._wake_reader.recv(4096):
+                pass
+        except BlockingIOError:
+            return
+
+    def _let_batch_form(self, deadline: int | None) -> None:
+        if self._rate < _BUSY or not self._emptied:
+            return
+        now = time.monotonic_ns()
+        until = self._read_time + _MILLISECOND
+        if deadline is not None:
+            until = min(until, deadline)
+        if until > now:
+            time.sleep((until - now) / 1e9)
+
+    def _drain(self, ports: list[int]) -> list[Batch]:
+        batches: list[Batch] = []
+        offset = self._monotonic_offset()
+        at, count = 0, 0
+        self._emptied = True
+        for index, port in enumerate(ports):
+            room = (_BUFFER - at - _LARGEST) // (len(ports) - index)
+            read, drops, end = self._read(port, at, at + room)
+            if read.starts:
+                found = self._batches(port, read, drops, offset)
+                count += sum(len(batch) for batch in found)
+                batches += found
+            at = end
+        self._learn_rate(count)
+        return batches
+
+    def _read(self, port: int, at: int, limit: int) -> tuple[_Read, int, int]:
+        """(reads, datagrams dropped since the last, end in the buffer) of one socket, until it is empty or at `limit`."""
+        read = _Read([], [], [], [], [])
+        receive = self._sockets[port].recvmsg_into if _HAS_RECVMSG else _plain(self._sockets[port])
+        overflow, view, reads = 0, self._view, 0
+        while at <= limit and reads < _MAX_READS:
+            try:
+                length, ancillary, _, address = receive((view[at : at + _LARGEST],), _ANCILLARY)
+            except OSError:  # nothing more, or an ICMP error of something we sent
+                break
+            stamp, segment = _NO_STAMP, 0
+            for level, kind, data in ancillary:
+                if kind == SO_TIMESTAMPNS and level == socket.SOL_SOCKET:
+                    stamp = data
+                elif kind == UDP_GRO and level == SOL_UDP:
+                    segment = int.from_bytes(data[:4], sys.byteorder)
+                elif kind == SO_RXQ_OVFL and level == socket.SOL_SOCKET:
+                    overflow = int.from_bytes(data[:4], sys.byteorder)
+            read.starts.append(at)
+            read.lengths.append(length)
+            read.segments.append(segment)
+            read.stamps.append(stamp)
+            read.addresses.append(address)
+            at += length
+            reads += 1
+        else:
+            self._emptied = False
+        return read, self._dropped(port, overflow), at
+
+    def _dropped(self, port: int, overflow: int) -> int:
+        """The step of the kernel's 32-bit count, which comes only with datagrams queued after a drop."""
+        if not overflow:
+            return 0
+        step = (overflow - self._overflows[port]) & 0xFFFF_FFFF
+        self._overflows[port] = overflow
+        return step
+
+    def _batches(self, port: int, read: _Read, drops: int, offset: int | None) -> list[Batch]:
+        arrivals = _arrival_times(read.stamps, offset)
+        starts, lengths, segments = (np.array(column, np.int64) for column in read[:3])
+        addresses = read.addresses
+        if addresses.count(addresses[0]) == len(addresses):
+            path = UdpPath(port, addresses[0])
+            return [Batch(self._buffer, *_split(starts, lengths, segments, arrivals), path, drops)]
+        batches = []
+        places: dict[Any, list[int]] = {}
+        for row, address in enumerate(addresses):
+            places.setdefault(address, []).append(row)
+        for address, rows in places.items():
+            columns = _split(starts[rows], lengths[rows], segments[rows], arrivals[rows])
+            batches.append(Batch(self._buffer, *columns, UdpPath(port, address), drops))
+            drops = 0
+        return batches
+
+    def _monotonic_offset(self) -> int | None:
+        """Monotonic minus wall clock in ns; None just after somebody set the wall clock: its stamps mean nothing."""
+        before, wall, after = time.monotonic_ns(), time.time_ns(), time.monotonic_ns()
+        offset = (before + after) // 2 - wall
+        if after - before > _STEPPED:  # interrupted between the readings
+            return self._wall_offset
+        stepped = abs(offset - self._wall_offset) > _STEPPED
+        self._wall_offset = offset
+        return None if stepped else offset
+
+    def _learn_rate(self, count: int) -> None:
+        now = time.monotonic_ns()
+        elapsed = max(1, now - self._read_time)
+        self._rate += (count * _MILLISECOND / elapsed - self._rate) * min(1.0, elapsed / _SMOOTHING)
+        self._read_time = now
+
+    # Out
+
+    def send(self, transmission: Transmission) -> int:
+        """Send now; returns how many datagrams the kernel took. The others are counted in `not_sent`."""
+        path = transmission.path
+        assert isinstance(path, UdpPath)
+        sent = 0
+        for datagram in transmission.datagrams:
+            try:
+                self._sockets[path.port].sendto(datagram, path.address)
+                sent += 1
+            except OSError:
+                self.not_sent += 1
+        return sent
+
+    def path_to(self, host: str, port: int, local_port: int | None = None) -> UdpPath:
+        """The path to a named place from one of our ports (the first by default). Raises UsageError."""
+        local = self.ports[0] if local_port is None else local_port
+        family = self._sockets[local].family
+        flags = socket.AI_V4MAPPED if family == socket.AF_INET6 else 0
+        try:
+            found = socket.getaddrinfo(host, port, family, socket.SOCK_DGRAM, 0, flags)
+        except (socket.gaierror, UnicodeError) as error:
+            raise UsageError(f"no address found for {host}; give an address or a name that resolves") from error
+        return UdpPath(local, found[0][4])
+
+    def close(self) -> None:
+        for sock in (*self._sockets.values(), self._wake_reader, self._wake_writer):
+            sock.close()
+
+    def __enter__(self) -> Transport:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def open_transport(
+    listen: Listen, *, bind: str | None = None, interface: str | None = None, family: int = 0, gro: bool = True
+) -> Transport:
+    """Sockets on all of `listen.ports`. `bind` is the address where `listen` names none; `family` 4, 6, or 0 for both.
+
+    Raises UsageError or ResourceError with one line that says what to do.
+    """
+    sockets: list[socket.socket] = []
+    try:
+        for port in listen.ports:
+            host = listen.host if listen.host is not None else bind
+            sockets.append(open_socket(host, port, interface=interface, family=family, gro=gro))
+    except BaseException:
+        for sock in sockets:
+            sock.close()
+        raise
+    return Transport(sockets)
+
+
+def buffer_warning(transport: Transport) -> str | None:
+    """One line when the kernel gives less than was asked for."""
+    if transport.receive_buffer >= RECEIVE_BUFFER:
+        return None
+    given = transport.receive_buffer // 1000
+    return f"receive buffer of {given} kB instead of {RECEIVE_BUFFER // 1000}: raise net.core.rmem_max, or bursts get lost here"
+
+
+def _split(
+    starts: NDArray[np.int64], lengths: NDArray[np.int64], segments: NDArray[np.int64], arrivals: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """(offsets, lengths, arrival times) of the datagrams in reads of which some are GRO aggregates."""
+    if not segments.any():
+        return starts, lengths, arrivals
+    sizes = np.where(segments > 0, segments, np.maximum(lengths, 1))
+    counts = np.maximum(1, -(-lengths // sizes))
+    ends = np.cumsum(counts)
+    within = np.arange(ends[-1]) - np.repeat(ends - counts, counts)
+    size = np.repeat(sizes, counts)
+    offsets = np.repeat(starts, counts) + within * size
+    rest = np.repeat(lengths, counts) - within * size
+    return offsets, np.minimum(size, rest), np.repeat(arrivals, counts)
+
+
+def _arrival_times(stamps: list[bytes], offset: int | None) -> NDArray[np.int64]:
+    """Monotonic ns of kernel stamps (wall clock); now where there is none."""
+    now = time.monotonic_ns()
+    if offset is None:
+        return np.full(len(stamps), now, np.int64)
+    fields = np.frombuffer(b"".join(stamps), np.dtype("l")).astype(np.int64).reshape(-1, 2)
+    arrivals = fields[:, 0] * 1_000_000_000 + fields[:, 1]
+    arrivals[arrivals > 0] += offset
+    arrivals[arrivals <= 0] = now
+    return np.minimum(arrivals, now)
+
+
+_HAS_RECVMSG = hasattr(socket.socket, "recvmsg_into")
+
+
+def _plain(sock: socket.socket) -> Any:
+    """`recvmsg_into` for platforms that have none."""
+
+    def receive(buffers: tuple[memoryview, ...], _ancillary: int) -> tuple[int, list[tuple[int, int, bytes]], int, Any]:
+        length, address = sock.recvfrom_into(buffers[0])
+        return length, [], 0, address
+
+    return receive
