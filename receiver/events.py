@@ -20,6 +20,18 @@ class StreamStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class Goodbye:
+    """BYE came; packets on their way still count for a moment."""
+
+    key: StreamKey
+    format: Format
+    time: int
+
+    def __str__(self) -> str:
+        return f"the sender ends its {self.format.media}, SSRC {self.key.ssrc:08x}"
+
+
+@dataclass(frozen=True, slots=True)
 class StreamEnded:
     """It said goodbye, restarted, or fell silent; what it still held has been handed out."""
 
@@ -72,10 +84,11 @@ class KeyFrameRequested:
         return f"asked for a key frame: {self.why}"
 
 
-Event = StreamStarted | StreamEnded | StreamSilent | StreamResumed | KeyFrameRequested
+Event = StreamStarted | Goodbye | StreamEnded | StreamSilent | StreamResumed | KeyFrameRequested
 
 KINDS: dict[type, str] = {
     StreamStarted: "stream_started",
+    Goodbye: "goodbye",
     StreamEnded: "stream_ended",
     StreamSilent: "stream_silent",
     StreamResumed: "stream_resumed",

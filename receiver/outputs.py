@@ -121,8 +121,9 @@ class Outputs:
 
     @property
     def device_latency(self) -> int:
-        """ns between the hand-over of sound and its being heard."""
-        return self.sound.latency if isinstance(self.sound, Speaker) else 0
+        """ns between the playout time of sound and its being heard: what the timeline and the device add."""
+        device = self.sound.latency if isinstance(self.sound, Speaker) else 0
+        return device + (self.timeline.delay if self.timeline is not None else 0)
 
     def sound_statistics(self) -> AudioPlayoutStatistics:
         return AudioPlayoutStatistics() if self.sound is None else self.sound.statistics()

@@ -14,7 +14,7 @@ from protocol.errors import FatalError
 from protocol.payload import registry
 from receiver.account.histogram import Histogram
 from receiver.config import ReceiverConfig
-from receiver.events import KINDS, Event, StreamEnded, StreamResumed, StreamSilent, StreamStarted
+from receiver.events import KINDS, Event, Goodbye, StreamEnded, StreamResumed, StreamSilent, StreamStarted
 from receiver.media import AccessUnit, Format, Image, StreamKey
 from receiver.network import Network
 from receiver.outputs import Outputs, open_outputs
@@ -122,7 +122,7 @@ class Receiver:
         )
         rtcp_path = None if config.rtcp_to is None else self._transport.path_to(*config.rtcp_to)
         asked = SessionConfig(formats(config), config.latency, config.ssrc, socket.gethostname(), rtcp_path)
-        session = ReceiverSession(asked, self._began)
+        session = self._session = ReceiverSession(asked, self._began)
         self._network = Network(
             self._transport, session, on_units=self._deliver, on_event=self._event, on_failure=self._failed
         )
@@ -192,8 +192,6 @@ class Receiver:
 
     def _look(self) -> None:
         """A new snapshot."""
-        latency = self._outputs.device_latency
-        self._network.call(lambda session: session.set_device_latency("audio", latency))
         statistics = self._network.ask()
         now = time.monotonic_ns()
         self._skew.planned = statistics.planned_skew
@@ -214,6 +212,7 @@ class Receiver:
     # -- the network thread -----------------------------------------------------------------------------------
 
     def _deliver(self, units: list[AccessUnit]) -> None:
+        self._session.set_device_latency("audio", self._outputs.device_latency)
         self._playback.deliver(units, time.monotonic_ns())
         if self._recorder is not None:
             for unit in units:
@@ -224,6 +223,8 @@ class Receiver:
             self._events.append(ReportEvent((event.time - self._began) / 1e9, KINDS[type(event)], str(event)))
         if isinstance(event, LOGGED):
             self._log(str(event))
+        if isinstance(event, Goodbye):
+            self._playback.ending(event.key)
         if isinstance(event, StreamEnded):
             self._playback.ended(event)
             if self._config.exit_on_end and not event.others:

@@ -66,6 +66,12 @@ class Playback:
                 self._last[unit.format.media] = now
                 player.put(unit)
 
+    def ending(self, key: StreamKey) -> None:
+        """Its sender has said goodbye: what is silent from now on is no hole."""
+        player = self._players.get("audio")
+        if player is not None and player.key == key and self._timeline is not None:
+            self._timeline.rest()
+
     def ended(self, event: StreamEnded) -> None:
         """Its last units have been delivered."""
         player = self._players.get(event.format.media)

@@ -26,7 +26,7 @@ from protocol.rtcp.sdes import SourceDescription
 from protocol.rtcp.sr import SenderReport
 from protocol.rtp import REASONS, Headers, parse_batch, rtcp_mask
 from receiver.config import Latency
-from receiver.events import Event, KeyFrameRequested, StreamEnded, StreamResumed, StreamSilent, StreamStarted
+from receiver.events import Event, Goodbye, KeyFrameRequested, StreamEnded, StreamResumed, StreamSilent, StreamStarted
 from receiver.feedback import Feedback, ReportInput
 from receiver.jitter.sync import Offset, extras
 from receiver.jitter.target import policy
@@ -304,9 +304,14 @@ class ReceiverSession:
             case Bye():
                 for ssrc in packet.sources:
                     if ssrc in self._sources:
-                        self._sources[ssrc].goodbye(now, "the sender said goodbye")
+                        self._goodbye(self._sources[ssrc], now)
             case _:
                 pass  # reports and requests are for senders
+
+    def _goodbye(self, source: Source, now: int) -> None:
+        if source.stream is not None and not source.stream.ended and source.ends_at is None:
+            source.goodbye(now, "the sender said goodbye")
+            self._output.events.append(Goodbye(source.stream.key, source.format, now))
 
     def _handle_app(self, packet: App, path: Hashable, now: int) -> None:
         meaning = sender_range.parse(packet)

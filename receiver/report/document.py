@@ -74,7 +74,7 @@ def not_measured(snapshot: Snapshot) -> list[str]:
             missing.append(f"{name}: one-way delay (the two clocks were not compared)")
     if snapshot.socket.kernel_drops is None:
         missing.append("datagrams dropped by this machine's kernel (the platform does not say)")
-    elif not snapshot.socket.kernel_drops_exact:
+    elif snapshot.socket.kernel_drops and not snapshot.socket.kernel_drops_exact:
         missing.append(
             "the exact number of datagrams the kernel dropped (it counted aggregates; --no-gro makes it exact)"
         )

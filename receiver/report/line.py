@@ -23,9 +23,9 @@ def current(snapshot: Snapshot) -> list[StreamSnapshot]:
 
 
 def rate(value: float | None) -> str:
-    """`1.9 Mbit/s`."""
+    """`1.9 Mbit/s`; empty where it is not known."""
     if value is None:
-        return "– bit/s"
+        return ""
     return f"{value / 1e6:.1f} Mbit/s" if value >= 1e6 else f"{value / 1e3:.0f} kbit/s"
 
 

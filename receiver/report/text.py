@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from receiver.report.line import rate
 from receiver.report.snapshot import Ratio
 
 
@@ -54,7 +53,7 @@ def _shares(ratios: Mapping[str, Any]) -> str:
 
 
 def _network(stream: Mapping[str, Any]) -> str:
-    return f"{rate(stream['bitrate_bps'])}, jitter {_ms(stream['jitter_ms'])}, round trip {_ms(stream['rtt_ms'])}"
+    return f"jitter {_ms(stream['jitter_ms'])}, round trip {_ms(stream['rtt_ms'])}"
 
 
 def _frames(frames: Mapping[str, Any] | None, freezes: Mapping[str, Any] | None) -> str:

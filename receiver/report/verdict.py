@@ -14,11 +14,12 @@ def verdict(snapshot: Snapshot, ports: Sequence[int] = ()) -> str:
     """Sentences, the most important first; `ports` are where packets were expected."""
     if not snapshot.streams:
         return _nothing(snapshot.socket, ports)
-    sentences = [sentence for stream in snapshot.streams for sentence in _network(stream)]
+    streams = sorted(snapshot.streams, key=lambda stream: stream.media != "video")
+    sentences = [sentence for stream in streams for sentence in _network(stream)]
     sentences.append(_machine(snapshot.socket))
-    sentences += [_late(stream) for stream in snapshot.streams]
-    sentences += [_picture(stream) for stream in snapshot.streams]
-    sentences += [_sound(stream) for stream in snapshot.streams]
+    sentences += [_late(stream) for stream in streams]
+    sentences += [_picture(stream) for stream in streams]
+    sentences += [_sound(stream) for stream in streams]
     sentences.append(_unparsed(snapshot.socket))
     sentences += [f"The ledger does not balance, please report it: {rule}." for rule in broken(snapshot)]
     return " ".join(sentence for sentence in sentences if sentence)
