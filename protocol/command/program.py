@@ -8,12 +8,14 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
 
@@ -24,6 +26,7 @@ from protocol.command.versions import versions
 from protocol.errors import FatalError, ResourceError
 
 INTERRUPTED = 130
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _GRACE = 2.0
 """seconds after the second Ctrl-C in which threads may still end by themselves."""
 
@@ -92,24 +95,47 @@ def failure(message: str, given: Mapping[str, object]) -> dict[str, object]:
 
 @contextmanager
 def interruptible(stop: threading.Event) -> Iterator[None]:
-    """The first SIGINT or SIGTERM sets `stop`; the second raises KeyboardInterrupt and soon ends the process."""
+    """The first SIGINT or SIGTERM sets `stop`; the second raises KeyboardInterrupt and soon ends the process.
+
+    `stop` is set by a thread: a signal handler interrupts the main thread anywhere, also inside `stop.wait()` while
+    that holds the event's lock.
+    """
+    received = 0
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
-        if not stop.is_set():
-            stop.set()
-            return
-        timer = threading.Timer(_GRACE, os._exit, (INTERRUPTED,))
-        timer.daemon = True
-        timer.start()
-        raise KeyboardInterrupt
+        nonlocal received
+        received += 1
+        if received > 1:
+            raise KeyboardInterrupt
 
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, interrupt) for number in numbers]
+    reading, writing = socket.socketpair()
+    writing.setblocking(False)
+    watcher = threading.Thread(target=_watch, args=(reading, stop), name="signals", daemon=True)
+    watcher.start()
+    handlers = [signal.signal(number, interrupt) for number in _SIGNALS]
+    wakeup = signal.set_wakeup_fd(writing.fileno(), warn_on_full_buffer=False)
     try:
         yield
     finally:
-        for number, handler in zip(numbers, before, strict=True):
+        signal.set_wakeup_fd(wakeup)
+        for number, handler in zip(_SIGNALS, handlers, strict=True):
             signal.signal(number, handler)
+        writing.close()
+        if received < 2:
+            watcher.join()
+
+
+def _watch(reading: socket.socket, stop: threading.Event) -> None:
+    """Each byte is the number of a signal; the end of them, the end of the run."""
+    received = 0
+    with reading:
+        while received < 2 and (numbers := reading.recv(16)):
+            received += sum(number in _SIGNALS for number in numbers)
+            if received:
+                stop.set()
+    if received > 1:
+        time.sleep(_GRACE)
+        os._exit(INTERRUPTED)
 
 
 def _work(
@@ -119,8 +145,32 @@ def _work(
     log_file = values.get("log_file")
     terminal.configure(quiet=bool(values.get("quiet")), log_file=None if log_file is None else str(log_file))
     request = Request(values, {key: item.value for key, item in given.items()}, terminal)
-    with interruptible(request.stop):
-        return work(request)
+    with interruptible(request.stop), _watched_threads(request.stop, given, terminal) as mistakes:
+        outcome = work(request)
+    return _with_mistake(outcome, mistakes[0]) if mistakes else outcome
+
+
+@contextmanager
+def _watched_threads(stop: threading.Event, given: Mapping[str, Given], terminal: Terminal) -> Iterator[list[Outcome]]:
+    """A thread that dies of a mistake ends the run, with its report: going on without it would be worse."""
+    mistakes: list[Outcome] = []
+
+    def died(what: threading.ExceptHookArgs) -> None:
+        if isinstance(what.exc_value, Exception):
+            mistakes.append(_mistake(what.exc_value, given, terminal))
+            stop.set()
+
+    before, threading.excepthook = threading.excepthook, died
+    try:
+        yield mistakes
+    finally:
+        threading.excepthook = before
+
+
+def _with_mistake(outcome: Outcome, mistake: Outcome) -> Outcome:
+    report = dict(outcome.report or {})
+    report["error"] = report.get("error") or (mistake.report or {}).get("error")
+    return replace(outcome, exit_code=outcome.exit_code or mistake.exit_code, report=report if outcome.report else None)
 
 
 def _failed(message: str, exit_code: int, given: Mapping[str, Given]) -> Outcome:
@@ -129,7 +179,7 @@ def _failed(message: str, exit_code: int, given: Mapping[str, Given]) -> Outcome
 
 def _mistake(error: Exception, given: Mapping[str, Given], terminal: Terminal) -> Outcome:
     message = f"internal error: {type(error).__name__}: {' '.join(str(error).split())}"
-    details = traceback.format_exc()
+    details = "".join(traceback.format_exception(error))
     terminal.detail(details)
     if "verbose" in given:
         sys.stderr.write(details)
@@ -148,7 +198,7 @@ def _deliver(outcome: Outcome, wanted: tuple[bool, str | None], terminal: Termin
     as_json, directory = wanted
     exit_code = outcome.exit_code
     if outcome.text:
-        terminal.text(outcome.text)
+        terminal.text(outcome.text, str((outcome.report or {}).get("error") or ""))
     try:
         if outcome.data:
             _print(outcome.data)

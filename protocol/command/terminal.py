@@ -63,10 +63,13 @@ class Terminal:
         self._record(text)
         self._above(f"{self._paint(self._name, 'red')}: {text}\n")
 
-    def text(self, text: str) -> None:
-        """A final text of several lines; its first is the one that matters."""
+    def text(self, text: str, error: str = "") -> None:
+        """A final text of several lines, the first the one that matters; with -q only its error, if it has one."""
         self._record(text)
-        if not self._quiet:
+        if self._quiet:
+            if error:
+                self.error(error)
+        else:
             first, newline, rest = text.partition("\n")
             self._above(self._paint(first, "bold") + newline + rest.rstrip("\n") + "\n")
 

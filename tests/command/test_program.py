@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import threading
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,35 @@ def test_a_mistake_of_ours_is_one_line_unless_asked(tmp_path: Path, capsys: pyte
     assert "Traceback" in log.read_text()
     assert run(PROGRAM, ["-v"], stumble) == 1
     assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_thread_that_dies_ends_the_run_with_its_report(capsys: pytest.CaptureFixture[str]) -> None:
+    before = threading.excepthook
+
+    def work(request: Request) -> Outcome:
+        def die() -> None:
+            raise KeyError("gone")
+
+        threading.Thread(target=die).start()
+        assert request.stop.wait(5)
+        return Outcome(0, {"error": None, "streams": [1]})
+
+    assert run(PROGRAM, ["--json"], work) == 1
+    captured = capsys.readouterr()
+    assert captured.err.count("\n") == 1
+    assert json.loads(captured.out) == {
+        "error": "internal error: KeyError: 'gone'",
+        "streams": [1],
+    }
+    assert threading.excepthook is before
+
+
+def test_quiet_still_says_what_went_wrong(capsys: pytest.CaptureFixture[str]) -> None:
+    def work(_request: Request) -> Outcome:
+        return Outcome(1, {"error": "the disk is full"}, "All went well but for the disk.")
+
+    assert run(PROGRAM, ["-q"], work) == 1
+    assert capsys.readouterr().err == "steadycast-try: the disk is full\n"
 
 
 def test_the_first_signal_stops_and_the_second_interrupts(capsys: pytest.CaptureFixture[str]) -> None:

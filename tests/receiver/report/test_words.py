@@ -125,7 +125,7 @@ def test_the_final_text_has_a_block_for_each_stream() -> None:
     assert "video H264, SSRC 0x00001234, someone@somewhere" in lines
     assert "  packets    1000 sent, 992 arrived, 8 lost, 0 late, 0 reordered, 0 duplicates" in lines
     assert "  loss runs  4 of 1, 2 of 2" in lines
-    assert "  network    1.9 Mbit/s, jitter 3.2 ms, round trip 41.0 ms" in lines
+    assert "  network    jitter 3.2 ms, round trip 41.0 ms" in lines
     assert "  packets    unknown sent, 1000 arrived, 0 lost, 0 late, 0 reordered, 0 duplicates" in lines
     assert "not understood: 3 version" in lines
 
