@@ -112,7 +112,7 @@ class Network:
         closing = self._closing.is_set() or self._outbox.ended
         for stream, unit in self._outbox.take():
             if unit.key_frame:
-                self._gates[stream].sent(now)
+                self._gates[stream].key_frame()
             for target in self._targets:
                 target.session.send(stream, unit, now)
         for index, batch in arrived:

@@ -10,28 +10,33 @@ class KeyFrameGate:
     """Decides when to ask the encoder. A request within the interval waits for its end, it is not forgotten."""
 
     def __init__(self) -> None:
-        self._last: int | None = None
+        self._asked: int | None = None
+        self._coming = False
         self._waiting = False
 
     def request(self) -> None:
         """Somebody cannot decode."""
         self._waiting = True
 
-    def sent(self, now: int) -> None:
-        """A key frame was encoded at `now`; who asked before gets it, and who asks soon may not have seen it yet."""
-        self._last = now
-        self._waiting = False
+    def key_frame(self) -> None:
+        """One leaves the encoder: if it was asked for, it answers everybody who has asked by now.
+
+        Others may be mere recovery points of an intra refresh, and answer nobody.
+        """
+        if self._coming:
+            self._coming = self._waiting = False
 
     def next_time(self) -> int | None:
         """When the encoder may be asked, monotonic ns; None when nobody waits."""
         if not self._waiting:
             return None
-        return 0 if self._last is None else self._last + INTERVAL
+        return 0 if self._asked is None else self._asked + INTERVAL
 
     def take(self, now: int) -> bool:
         """True when the encoder is to be asked now."""
         due = self.next_time()
         if due is None or now < due:
             return False
-        self.sent(now)
+        self._asked = now
+        self._coming, self._waiting = True, False
         return True
