@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 import time
@@ -20,7 +21,13 @@ BLOCK_RATE = 100
 QUEUE_BLOCKS = 50
 SILENCE = 1.0
 """seconds without a callback after which the device counts as gone, and between attempts to get it back."""
+START_TIME = 3.0
+"""seconds a device may take from being opened to its first callback."""
 CLOSE_CHECK = 0.1
+SMOOTHING = 16
+"""blocks over which the jitter of PortAudio's times (some ms) is evened out; samples themselves come evenly."""
+MISFIT = 200_000_000
+"""ns between expected and stated time beyond which sound must be missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +96,7 @@ class MicrophoneAudio:
         self._closed = threading.Event()
         self._position = 0
         self._end: int | None = None
+        self._heard = self._away = False
         self._stream = self._start(device.index)
 
     @property
@@ -98,14 +106,20 @@ class MicrophoneAudio:
 
     def read(self) -> Sound | None:
         """Blocks for about 10 ms of sound, also while the device is away; None once closed."""
-        heard = time.monotonic()
+        waiting = time.monotonic()
         while not self._closed.is_set():
             try:
-                return self._blocks.get(timeout=CLOSE_CHECK)
+                sound = self._blocks.get(timeout=CLOSE_CHECK)
             except queue.Empty:
-                if time.monotonic() - heard > SILENCE:
+                if time.monotonic() - waiting > (SILENCE if self._heard else START_TIME):
                     self._recover()
-                    heard = time.monotonic()
+                    waiting = time.monotonic()
+                continue
+            self._heard = True
+            if self._away:
+                self._away = False
+                self._log(f"microphone {self.name} is back")
+            return sound
         return None
 
     def close(self) -> None:
@@ -115,9 +129,13 @@ class MicrophoneAudio:
     def _callback(self, samples: NDArray[np.float32], frames: int, times: Any, status: Any) -> None:
         """PortAudio's thread: never waits."""
         captured = _capture_time(times, frames, self.rate)
-        if self._end is not None and (status.input_overflow or captured - self._end > SECOND * SILENCE):
-            self.overflows += bool(status.input_overflow)
-            self._position += max(0, (captured - self._end) * self.rate // SECOND)
+        self.overflows += bool(status.input_overflow)
+        if self._end is not None:
+            error = captured - self._end
+            if status.input_overflow or abs(error) > MISFIT:
+                self._position += max(0, error * self.rate // SECOND)
+            else:
+                captured = self._end + error // SMOOTHING
         try:
             self._blocks.put_nowait(Sound(samples.copy(), captured, self._position))
         except queue.Full:
@@ -165,18 +183,17 @@ class MicrophoneAudio:
 
     def _recover(self) -> None:
         """The device is silent: opens it again, for as long as that takes."""
-        self._log(f"microphone {self.name} is gone; trying again every second")
+        if not self._away:
+            self._log(f"microphone {self.name} is gone; trying again every second")
+        self._heard, self._away = False, True
         self._stop()
         while not self._closed.wait(SILENCE):
             # PortAudio lists devices only when it starts.
             self._sounddevice._terminate()
             self._sounddevice._initialize()
-            try:
+            with contextlib.suppress(ResourceError, UsageError):
                 self._stream = self._start(self._find().index)
-            except (ResourceError, UsageError):
-                continue
-            self._log(f"microphone {self.name} is back")
-            return
+                return
 
 
 def _settle(sounddevice: Any, device: Microphone, rate: int, channels: int) -> tuple[int, int]:
@@ -190,11 +207,9 @@ def _settle(sounddevice: Any, device: Microphone, rate: int, channels: int) -> t
 
 
 def _capture_time(times: Any, frames: int, rate: int) -> int:
-    """Monotonic ns of the block's first sample. Some drivers leave PortAudio's times empty: then it just ended."""
-    age = times.currentTime - times.inputBufferAdcTime
-    if times.inputBufferAdcTime <= 0 or not 0 <= age < 1:
-        age = frames / rate
-    return time.monotonic_ns() - int(age * SECOND)
+    """Monotonic ns of the block's first sample: at least its own length ago, also where PortAudio's times are empty."""
+    age = times.currentTime - times.inputBufferAdcTime if times.inputBufferAdcTime > 0 else 0.0
+    return time.monotonic_ns() - int(max(age if age < 1 else 0.0, frames / rate) * SECOND)
 
 
 def _reason(error: Exception) -> str:

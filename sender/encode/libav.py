@@ -66,8 +66,10 @@ class LibavEncoder:
         frame.pts = self._count
         frame.time_base = self._context.time_base
         # A decoded frame carries the type it had in its file, and the encoder would obey.
-        frame.pict_type = av.video.frame.PictureType.I if self._key_frame_wanted else av.video.frame.PictureType.NONE
-        self._key_frame_wanted = False
+        frame.pict_type = av.video.frame.PictureType.NONE
+        if self._key_frame_wanted:  # looked at before it is cleared: a request from another thread is never lost
+            self._key_frame_wanted = False
+            frame.pict_type = av.video.frame.PictureType.I
         self._count += 1
         try:
             packets = self._context.encode(frame)

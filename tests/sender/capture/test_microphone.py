@@ -70,6 +70,7 @@ def library(monkeypatch):
     fake = FakeLibrary()
     monkeypatch.setattr(microphone, "load_sounddevice", lambda: fake)
     monkeypatch.setattr(microphone, "SILENCE", 0.15)
+    monkeypatch.setattr(microphone, "START_TIME", 0.3)
     return fake
 
 
@@ -140,6 +141,16 @@ def test_drivers_without_times(library):
     now = time.monotonic_ns()
     library.streams[0].feed(age=100.0)  # the ADC time is 0
     assert 0 <= source.read().capture_time - (now - 10_000_000) < 20_000_000
+
+
+def test_the_jitter_of_callbacks_is_evened_out(library):
+    source = microphone.open_microphone()
+    for number in range(40):
+        library.streams[0].feed(age=0.02 + 0.01 * (number % 2))
+        time.sleep(0.01)
+    times = [source.read().capture_time for _ in range(40)]
+    steps = np.diff(times)
+    assert np.abs(steps - 10_000_000).max() < 1_000_000
 
 
 def test_a_full_queue_drops_counts_and_jumps(library):
