@@ -70,11 +70,12 @@ class Transport:
 
     def __init__(self, sockets: Sequence[socket.socket]) -> None:
         self._sockets = {sock.getsockname()[1]: sock for sock in sockets}
+        self._ports = {sock: port for port, sock in self._sockets.items()}
         self._wake_reader, self._wake_writer = socket.socketpair()
         self._wake_reader.setblocking(False)
         self._wake_writer.setblocking(False)
         self._buffer = np.zeros(_BUFFER, np.uint8)
-        self._view = memoryview(self._buffer)
+        self._view = memoryview(self._buffer.data)
         self._overflows = dict.fromkeys(self._sockets, 0)
         self._wall_offset = time.monotonic_ns() - time.time_ns()
         self._rate = 0.0
@@ -111,12 +112,11 @@ class Transport:
         """
         self._let_batch_form(deadline)
         wait = None if deadline is None else max(0, deadline - time.monotonic_ns()) / 1e9
-        watched = [self._wake_reader, *self._sockets.values()]
-        ready = select.select(watched, [], [], wait)[0]
+        ready = select.select([self._wake_reader, *self._ports], [], [], wait)[0]
         if self._wake_reader in ready:
             ready.remove(self._wake_reader)
             self._forget_wakes()
-        return self._drain([sock.getsockname()[1] for sock in ready]) if ready else []
+        return self._drain([self._ports[sock] for sock in ready]) if ready else []
 
     def wake(self) -> None:
         """Make `receive` return soon."""
@@ -159,7 +159,7 @@ class Transport:
         return batches
 
     def _read(self, port: int, at: int, limit: int) -> tuple[_Read, int, int]:
-        """(reads, datagrams dropped since the last, end in the buffer) of one socket, until it is empty or at `limit`."""
+        """(reads, datagrams dropped, end in the buffer) of one socket, until it is empty or the end is at `limit`."""
         read = _Read([], [], [], [], [])
         receive = self._sockets[port].recvmsg_into if _HAS_RECVMSG else _plain(self._sockets[port])
         overflow, view, reads = 0, self._view, 0
@@ -291,7 +291,8 @@ def buffer_warning(transport: Transport) -> str | None:
     if transport.receive_buffer >= RECEIVE_BUFFER:
         return None
     given = transport.receive_buffer // 1000
-    return f"receive buffer of {given} kB instead of {RECEIVE_BUFFER // 1000}: raise net.core.rmem_max, or bursts get lost here"
+    wanted = RECEIVE_BUFFER // 1000
+    return f"receive buffer of {given} kB instead of {wanted}: raise net.core.rmem_max, or bursts get lost here"
 
 
 def _split(
@@ -319,7 +320,8 @@ def _arrival_times(stamps: list[bytes], offset: int | None) -> NDArray[np.int64]
     arrivals = fields[:, 0] * 1_000_000_000 + fields[:, 1]
     arrivals[arrivals > 0] += offset
     arrivals[arrivals <= 0] = now
-    return np.minimum(arrivals, now)
+    np.minimum(arrivals, now, out=arrivals)
+    return arrivals
 
 
 _HAS_RECVMSG = hasattr(socket.socket, "recvmsg_into")
