@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from protocol.errors import UsageError
 from sender.capture.copy import PacketCopy
 from sender.capture.demuxer import SECOND, Demuxer, Parcel, is_live
-from sender.capture.pace import Pace
+from sender.capture.pace import Clock, Pace
 from sender.libraries import av
 from sender.media import AudioSource, EncodedSource, Picture, Sound, VideoSource
 
@@ -50,10 +50,10 @@ def open_file(path: str, *, video: bool, audio: bool, loop: bool = False, copy: 
     if not video and not audio:
         raise UsageError(f"{path}: neither video nor audio is wanted")
     demuxer = Demuxer(path, [kind for kind, wanted in (("video", video), ("audio", audio)) if wanted], loop=loop)
-    pace = Pace(live=is_live(path))
+    clock = Clock(live=is_live(path))
     try:
-        pictures = (PacketCopy if copy else FileVideo)(demuxer, pace) if video else None
-        return FileSources(pictures, FileAudio(demuxer, pace) if audio else None)
+        pictures = (PacketCopy if copy else FileVideo)(demuxer, Pace(clock)) if video else None
+        return FileSources(pictures, FileAudio(demuxer, Pace(clock)) if audio else None)
     except UsageError:
         for kind in list(demuxer.streams):
             demuxer.close(kind)

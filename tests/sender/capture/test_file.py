@@ -12,7 +12,7 @@ import pytest
 from protocol.errors import UsageError
 from sender.capture.copy import parameter_sets
 from sender.capture.file import open_file
-from sender.capture.pace import Pace
+from sender.capture.pace import Clock, Pace
 from sender.libraries import av
 
 STREET = Path(__file__).parents[4] / "shared/media/street.mp4"
@@ -225,6 +225,15 @@ def test_closing_ends_a_read(clip):
     assert not reader.is_alive()
 
 
+def test_closing_one_stream_leaves_the_other(clip, opened):
+    sources = opened(clip, video=True, audio=True)
+    sources.video.read()
+    sources.video.close()
+    assert sources.video.read() is None
+    blocks = read_all(sources.audio)
+    assert blocks[-1].position > 0.3 * 48_000
+
+
 def test_a_slow_reader_skips_what_is_too_late(tmp_path, opened):
     video = opened(write(tmp_path / "slow.mp4", seconds=1, audio=None), video=True, audio=False).video
     video.read()
@@ -234,7 +243,7 @@ def test_a_slow_reader_skips_what_is_too_late(tmp_path, opened):
 
 
 def test_a_live_source_is_never_in_the_future():
-    pace = Pace(live=True)
+    pace = Pace(Clock(live=True))
     before = pace.due(0)
     assert pace.due(5_000 * MS) <= time.monotonic_ns()  # three packets at once: what was buffered
     assert pace.due(1_000 * MS) < before
