@@ -21,7 +21,7 @@ def stream(octets: int, reception: Reception | None = None, rtt_ms: float | None
 
 
 def snapshot(time_s: float, of: StreamStatistics, *, refused: bool = False, dropped: int = 0) -> Snapshot:
-    target = TargetSnapshot("host:5004", refused, SenderStatistics(0, (of,), 0, {}, 0))
+    target = TargetSnapshot("host:5004", refused, not refused, SenderStatistics(0, (of,), 0, {}, 0))
     return Snapshot(time_s, (target,), (SourceSnapshot("video", 3, dropped, 0, None),))
 
 
