@@ -99,9 +99,9 @@ class Feedback:
 
     def ask_now(self, wanting: Iterable[int], now: int) -> list[int]:
         """Those SSRCs of `wanting` that may be asked for a key frame now; they count as asked (RFC 4585 §3.3)."""
-        if not self._allowance.allows(int(self._timer.average_size), now):
-            return []
         ready = [ssrc for ssrc in wanting if now >= self._may_ask(ssrc)]
+        if not ready or not self._allowance.allows(int(self._timer.average_size), now):
+            return []
         self._asked.update(dict.fromkeys(ready, now))
         return ready
 

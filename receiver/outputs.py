@@ -34,7 +34,14 @@ class Pictures:
         self.next_time, self.skip = scheduler.next_time, scheduler.skip
 
     def due(self, now: int) -> Image | None:
-        image = self._scheduler.due(now)
+        """For a window: the newest picture that is due."""
+        return self._remember(self._scheduler.due(now), now)
+
+    def first_due(self, now: int) -> Image | None:
+        """For files: each picture that is due."""
+        return self._remember(self._scheduler.first_due(now), now)
+
+    def _remember(self, image: Image | None, now: int) -> Image | None:
         if image is not None:
             self.last = image
             self._on_shown(image, now)
@@ -78,7 +85,7 @@ class Screen:
 
     def _run(self) -> None:
         while self._wait():
-            image = self._pictures.due(time.monotonic_ns())
+            image = self._pictures.first_due(time.monotonic_ns())
             if image is not None:
                 for output in self._outputs:
                     output.show(image)

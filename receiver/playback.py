@@ -67,10 +67,12 @@ class Playback:
                 player.put(unit)
 
     def ending(self, key: StreamKey) -> None:
-        """Its sender has said goodbye: what is silent from now on is no hole."""
-        player = self._players.get("audio")
-        if player is not None and player.key == key and self._timeline is not None:
-            self._timeline.rest()
+        """Its sender has said goodbye: silence from now on is no hole, a still picture no freeze."""
+        for media, player in self._players.items():
+            if player.key == key and media == "video":
+                self._scheduler.rest()
+            elif player.key == key and self._timeline is not None:
+                self._timeline.rest()
 
     def ended(self, event: StreamEnded) -> None:
         """Its last units have been delivered."""

@@ -66,7 +66,7 @@ class VideoScheduler:
         self._lock = Lock()
         self._waiting: deque[tuple[Image, bool]] = deque()
         """and whether its moment had passed when it came."""
-        self._asked = 0
+        self._asked = -(1 << 63)
         """when `due` was last called."""
         self._freezes = FreezeDetector()
         self._statistics = VideoPlayoutStatistics()
@@ -88,6 +88,16 @@ class VideoScheduler:
                 self._count(frames_rendered=1)
             return image
 
+    def first_due(self, now: int) -> Image | None:
+        """The oldest picture whose moment has come: for files, which leave none out."""
+        with self._lock:
+            self._asked = now
+            if not self._waiting or self._waiting[0][0].playout_time > now:
+                return None
+            self._freezes.rendered(now)
+            self._count(frames_rendered=1)
+            return self._waiting.popleft()[0]
+
     def skip(self, now: int) -> None:
         """While paused: what is due goes by unseen, and is no freeze."""
         with self._lock:
@@ -96,7 +106,7 @@ class VideoScheduler:
             self._freezes.restart()
 
     def next_time(self) -> int | None:
-        """When the first waiting picture is due."""
+        """When `due` will have a picture."""
         with self._lock:
             return min((image.playout_time for image, _ in self._waiting), default=None)
 
@@ -105,6 +115,11 @@ class VideoScheduler:
         with self._lock:
             while self._waiting:
                 self._drop()
+            self._freezes.restart()
+
+    def rest(self) -> None:
+        """The sender has said goodbye: the gap that follows is no freeze."""
+        with self._lock:
             self._freezes.restart()
 
     def statistics(self, now: int | None = None) -> VideoPlayoutStatistics:
