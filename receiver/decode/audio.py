@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Protocol
 
 import numpy as np
@@ -108,6 +109,7 @@ class _Pcm:
         return self._concealment.conceal(frames), False
 
 
+@cache
 def mu_law_table() -> NDArray[np.float32]:
     """The 256 values of ITU-T G.711 μ-law, as float32 within ±1."""
     code = ~np.arange(256, dtype=np.uint8)
@@ -117,6 +119,7 @@ def mu_law_table() -> NDArray[np.float32]:
     return table
 
 
+@cache
 def a_law_table() -> NDArray[np.float32]:
     """The 256 values of ITU-T G.711 A-law, as float32 within ±1."""
     code = np.arange(256, dtype=np.uint8) ^ 0x55

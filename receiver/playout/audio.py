@@ -77,6 +77,7 @@ class AudioTimeline:
         self._anchor = (0, 0)
         """a timestamp, and when it is to be played."""
         self._playing = False
+        self._resting = False
         self._fresh = False
         """what is played next follows silence."""
         self._waiting = False
@@ -101,6 +102,20 @@ class AudioTimeline:
         """ns by which sound is played after its playout time, because it is pushed too late to be in time."""
         return self._delay
 
+    @property
+    def playing(self) -> bool:
+        """Whether the last pull took sound that was pushed."""
+        return self._playing
+
+    @property
+    def lag(self) -> int:
+        """ns by which sound is played after its playout time and `delay` (negative: before), smoothed over a second."""
+        return round(self._follower.error * 1e9)
+
+    def rest(self) -> None:
+        """The sender has said goodbye: silence after what was pushed is no hole."""
+        self._resting = True
+
     def statistics(self) -> AudioPlayoutStatistics:
         """Without what only the device (underruns, device_latency_s) and the decoder (fec_recovered_samples) know."""
         with self._lock:
@@ -123,6 +138,7 @@ class AudioTimeline:
             assert self._ring is not None
             if not len(sound) or self._ring.end - self._read > _CAPACITY * self._source_rate:
                 return
+            self._resting = False
             self._anchor = samples.timestamp, samples.playout_time
             self._ring.append(sound)
             self._count_concealed(samples, len(sound))
@@ -169,7 +185,7 @@ class AudioTimeline:
         output = np.zeros((frames, self.channels), np.float32)
         with self._lock:
             if self._ring is not None:
-                waiting, idle = self._waiting, self._stalled >= _IDLE
+                waiting, idle = self._waiting, self._resting or self._stalled >= _IDLE
                 silent = 0 if self._playing else self._begin(frames, now)
                 if silent < frames:
                     self._play(output[silent:], now + silent * 1_000_000_000 // self.rate)
@@ -237,6 +253,8 @@ class AudioTimeline:
         output[ready : ready + mixed] = tail[:mixed]
         self._end(tail[mixed:])
         missing = len(output) - ready
+        if self._resting:
+            return
         self._count(
             concealed_samples=missing,
             silent_concealed_samples=missing - mixed,

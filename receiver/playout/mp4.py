@@ -85,6 +85,7 @@ class Mp4File:
         self._video.pix_fmt = "yuv420p"
         self._video.codec_context.time_base = Fraction(1, _CLOCK)
         self._video.codec_context.gop_size = 60
+        self._video.codec_context.max_b_frames = 0  # their delay is not undone by every player of fragments
         if self._rate is not None:
             layout = "mono" if self._channels == 1 else "stereo"
             self._audio = container.add_stream("aac", rate=self._rate, layout=layout)

@@ -7,8 +7,12 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from protocol.errors import ResourceError
 from receiver.decode import h264
+from receiver.decode.audio import a_law_table, mu_law_table
 from receiver.decode.video import VideoDecoder
 from receiver.libraries import av
 from receiver.media import AccessUnit, Format, StreamKey
@@ -22,7 +26,7 @@ if TYPE_CHECKING:
 _QUEUE = 2048
 _PATIENCE = 1_500_000_000
 """ns to wait for the other medium before the file begins with one: Matroska lists its tracks at the front."""
-_REORDERING = 100
+_REORDERING = 500
 """ms that B-frames may be out of order."""
 _CODECS = {
     "H264": "h264",
@@ -30,9 +34,11 @@ _CODECS = {
     "JPEG": "mjpeg",
     "OPUS": "libopus",
     "L16": "pcm_s16be",
-    "PCMU": "pcm_mulaw",
-    "PCMA": "pcm_alaw",
+    "PCMU": "pcm_s16be",
+    "PCMA": "pcm_s16be",
 }
+"""G.711 is kept as the 16-bit samples it stands for: Matroska has no name for it that every player knows."""
+_TABLES = {"PCMU": mu_law_table, "PCMA": a_law_table}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +65,8 @@ class Recorder:
         self._path = Path(path)
         self._expected = media
         self._waiting: list[_Entry] = []
+        self._waiting_since: int | None = None
+        """pts of the first unit that no part of the file could take."""
         self._parts = 0
         self._part: _Part | None = None
         self._writer: Writer[_Entry] = Writer(path, self._take, self._finish, log, _QUEUE)
@@ -79,6 +87,9 @@ class Recorder:
             data = unit.data
             if out_of_band and h264.frames_to_recovery(data) is not None and not h264.parameter_sets(data):
                 data = out_of_band + data
+            table = _TABLES.get(unit.format.encoding.upper())
+            if table is not None:
+                data = _expanded(data, table())
             self._writer.put(_Entry(unit.format, data, pts // 1_000_000))
 
     def close(self) -> None:
@@ -89,21 +100,23 @@ class Recorder:
             self._part.write(entry)
             return
         self._waiting.append(entry)
+        if self._waiting_since is None:
+            self._waiting_since = entry.pts
         known = self._part.formats if self._part else {}
         media = {e.format.media for e in self._waiting} | set(known)
-        if self._part is not None or media >= self._expected or self._has_waited():
-            self._begin({**known, **{e.format.media: e.format for e in self._waiting}})
+        if self._part is not None or media >= self._expected or self._has_waited(entry.pts):
+            self._begin({**known, **{e.format.media: e.format for e in self._waiting}}, self._has_waited(entry.pts))
 
-    def _has_waited(self) -> bool:
-        return (self._waiting[-1].pts - self._waiting[0].pts) * 1_000_000 >= _PATIENCE
+    def _has_waited(self, pts: int) -> bool:
+        return self._waiting_since is not None and (pts - self._waiting_since) * 1_000_000 >= _PATIENCE
 
-    def _begin(self, formats: dict[str, Format]) -> None:
+    def _begin(self, formats: dict[str, Format], at_once: bool) -> None:
         """A video track needs its picture size first: what comes before a key frame cannot be played anyway."""
         size = None
         if "video" in formats:
             size = self._size(formats["video"])
             if size is None:
-                if not self._has_waited():
+                if not at_once:
                     return
                 formats = {medium: format for medium, format in formats.items() if medium != "video"}
                 self._waiting = [e for e in self._waiting if e.format.media != "video"]
@@ -114,9 +127,9 @@ class Recorder:
         self._parts += 1
         name = self._path if self._parts == 1 else self._path.with_stem(f"{self._path.stem}-{self._parts}")
         self._part = _Part(name, formats, size)
-        for entry in sorted(self._waiting, key=lambda e: e.pts):
+        for entry in self._waiting:
             self._part.write(entry)
-        self._waiting = []
+        self._waiting, self._waiting_since = [], None
 
     def _size(self, format: Format) -> tuple[int, int] | None:
         """Width and height of the first waiting picture that can be decoded; drops those before it."""
@@ -130,7 +143,7 @@ class Recorder:
 
     def _finish(self) -> None:
         if self._waiting and not self._writer.failed:
-            self._begin({e.format.media: e.format for e in self._waiting})
+            self._begin({e.format.media: e.format for e in self._waiting}, at_once=True)
         if self._part is not None:
             self._part.close()
 
@@ -171,6 +184,10 @@ def _track(container: OutputContainer, format: Format, size: tuple[int, int] | N
         return container.add_mux_stream(codec, width=size[0], height=size[1])
     layout = "stereo" if format.channels == 2 else "mono"
     return container.add_stream(codec, rate=format.clock_rate, layout=layout)
+
+
+def _expanded(data: bytes, table: NDArray[np.float32]) -> bytes:
+    return (table[np.frombuffer(data, np.uint8)] * 32768).astype(">i2").tobytes()
 
 
 def _is_key_frame(entry: _Entry) -> bool:

@@ -89,10 +89,13 @@ class WavFile:
         self.failed = False
         try:
             self._file = open(1, "wb", 0, closefd=False) if path == "-" else Path(path).open("wb", 0)  # noqa: SIM115
-            self._seekable = self._file.seekable()
-            self._file.write(self._header(0 if self._seekable else _UNKNOWN_SIZE))
         except OSError as error:
             raise ResourceError(f"{self._name} cannot be written: {error.strerror}") from error
+        self._seekable = self._file.seekable()
+        try:
+            self._file.write(self._header(0 if self._seekable else _UNKNOWN_SIZE))
+        except OSError as error:
+            self._fail(error)
 
     def write(self, block: NDArray[np.float32], now: int) -> None:  # noqa: ARG002
         """A Listener: appends the block; a no-op after a failure or 4 GB."""

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from av import VideoFrame
 
 HELP = (
-    "q, Esc   quit",
-    "f        full screen",
-    "p        pause",
-    "m        mute",
-    "9 / 0    quieter / louder",
-    "s        statistics",
-    "?        this help",
+    "q or Esc: quit",
+    "f: full screen",
+    "p: pause",
+    "m: mute",
+    "9 and 0: quieter, louder",
+    "s: statistics",
+    "?: this help",
 )
 _SILENCE = 2_000_000_000
 """ns without a picture before "no signal" is said."""
@@ -185,20 +185,13 @@ def bgr(frame: VideoFrame) -> NDArray[np.uint8]:
 
 
 def write_lines(canvas: NDArray[np.uint8], lines: Sequence[str]) -> None:
-    """White text with a dark edge at the top left of `canvas`, as large as the picture allows."""
-    height, width = canvas.shape[:2]
-    scale = min(max(height, 240) / 900, width / (11.5 * max(24, *map(len, lines))))
-    step = round(34 * scale) + 4
-    for number, line in enumerate(lines, 1):
-        place = (round(12 * scale) + 4, number * step)
-        for colour, thickness in ((0, 4), (255, 1)):
-            cv2.putText(
-                canvas,
-                line.encode("ascii", "replace").decode(),
-                place,
-                cv2.FONT_HERSHEY_SIMPLEX,
-                scale,
-                (colour,) * 3,
-                max(1, round(thickness * max(1, scale))),
-                cv2.LINE_AA,
-            )
+    """White text on a darkened corner at the top left of `canvas`, as large as the picture allows."""
+    texts = [line.encode("ascii", "replace").decode() for line in lines]
+    font = cv2.FONT_HERSHEY_SIMPLEX
+    widest = max(cv2.getTextSize(text, font, 1.0, 1)[0][0] for text in texts)
+    scale = min(max(canvas.shape[0], 240) / 600, (canvas.shape[1] - 24) / (1.1 * widest))
+    step, margin = round(32 * scale) + 4, round(10 * scale) + 2
+    corner = canvas[: step * len(texts) + 2 * margin, : round(1.1 * widest * scale) + 2 * margin]
+    corner //= 3
+    for number, text in enumerate(texts, 1):
+        cv2.putText(canvas, text, (margin, number * step), font, scale, (255, 255, 255), 1, cv2.LINE_AA)
