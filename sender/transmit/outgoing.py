@@ -51,7 +51,7 @@ class OutgoingStream:
             self._unsendable[error.reason] = self._unsendable.get(error.reason, 0) + 1
             return
         self._units += 1
-        self._key_frames += unit.key_frame
+        self._key_frames += unit.key_frame and self.config.media == "video"
         self._clock.observe(unit.timestamp, unit.capture_time)
         self._pacer.push(datagrams, now)
 
