@@ -78,12 +78,12 @@ class Playback:
         """Its last units have been delivered."""
         player = self._players.get(event.format.media)
         if player is not None and player.key == event.key:
-            self._retire(event.format.media)
+            self._retire(event.format.media, event.time)
 
-    def close(self) -> None:
+    def close(self, now: int) -> None:
         """Decodes what is queued."""
         for media in list(self._players):
-            self._retire(media)
+            self._retire(media, now)
 
     def statistics(self, now: int) -> dict[StreamKey, Played]:
         """Of every stream that was played."""
@@ -100,7 +100,7 @@ class Playback:
             if player.key.ssrc != unit.stream.ssrc and now - self._last[media] < TAKEOVER:
                 self._ignore(unit)
                 return None
-            self._retire(media)
+            self._retire(media, now)
             player = None
         return player or self._open(unit, now)
 
@@ -131,11 +131,11 @@ class Playback:
             self._last[media] = now
         return player
 
-    def _retire(self, media: str) -> None:
+    def _retire(self, media: str, now: int) -> None:
         player = self._players[media]
         player.close()
         with self._lock:
-            self._finished[player.key] = _since(self._before.pop(player.key), self._measure(player, None))
+            self._finished[player.key] = _since(self._before.pop(player.key), self._measure(player, now))
             del self._players[media]
 
     def _measure(self, player: Player, now: int | None) -> Played:

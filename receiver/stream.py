@@ -79,8 +79,10 @@ class Stream:
         self.started = self.last_arrival = now
         self.extra = 0
         """ns of lip-sync beyond the target."""
-        self.wants_key_frame = form.media == "video"
-        self.why_key_frame = "joined in the middle"
+        self.wants_key_frame = False
+        self.why_key_frame = ""
+        self._decodable = False
+        """a key frame has come."""
         self.ledger = Ledger()
         self.clock = SenderClock(form.clock_rate)
         self.delay = Delay(form.clock_rate)
@@ -239,8 +241,10 @@ class Stream:
     def _judge_key_frame(self, data: bytes, lost: int) -> None:
         if lost or not data:
             self.request_key_frame("packets are missing")
-        elif self.wants_key_frame and self._depacketizer.key_frame(data):
-            self.wants_key_frame = False
+        elif (self.wants_key_frame or not self._decodable) and self._depacketizer.key_frame(data):
+            self.wants_key_frame, self._decodable = False, True
+        elif not self._decodable:
+            self.request_key_frame("joined in the middle")
 
     def request_key_frame(self, why: str) -> None:
         """Wanted from now until a whole one comes."""
