@@ -211,16 +211,16 @@ class AudioTimeline:
     def _accept(self, late: float, frames: int) -> int:
         """Sound that was to be played `late` s ago: play it late, or when that is too much, leave out what is too old.
         Returns the frames of silence before it."""
-        self._delay += round(late * 1e9)
-        excess = self._delay - _MAX_DELAY
-        if excess > 0:
-            self._delay = _MAX_DELAY
-            assert self._ring is not None
+        assert self._ring is not None
+        if self._delay + late * 1e9 > _MAX_DELAY:
             room = self._ring.end - self._read - self._needed(frames)
-            skipped = max(0, min(round(excess * self._source_rate / 1e9), room))
+            skipped = max(0, min(round(late * self._source_rate), room))
             self._read += skipped
+            late -= skipped / self._source_rate
             self._count(removed_samples_for_acceleration=round(skipped * self.rate / self._source_rate))
+        if late <= 0:
             return 0
+        self._delay = min(_MAX_DELAY, self._delay + round(late * 1e9))
         margin = min(_MARGIN, _MAX_DELAY - self._delay)
         self._delay += margin
         return min(frames - 1, margin * self.rate // 1_000_000_000)

@@ -16,7 +16,7 @@ from receiver.playout.outputs import Listener, Log
 _BLOCK = 480
 """frames of a callback: 10 ms at 48 kHz."""
 _RETRY = 1.0
-_STUCK = 1.5
+_STUCK = 3.0
 """s without a callback: the device has gone without saying so."""
 
 
