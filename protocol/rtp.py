@@ -76,7 +76,8 @@ def pack_extensions(elements: Mapping[int, bytes]) -> tuple[int, bytes]:
 
 
 def parse_extensions(profile: int, body: bytes) -> dict[int, bytes] | None:
-    """RFC 8285 elements by identifier; None for another profile. Identifier 15 ends the one-byte form (§4.2)."""
+    """RFC 8285 elements by identifier; None for another profile. In the one-byte form
+    identifier 15, or 0 with a length, ends the list (§4.2)."""
     if profile == ONE_BYTE_PROFILE:
         return _parse_elements(body, one_byte=True)
     if profile & 0xFFF0 == TWO_BYTE_PROFILE:
@@ -93,7 +94,7 @@ def _parse_elements(body: bytes, *, one_byte: bool) -> dict[int, bytes]:
             continue
         if one_byte:
             identifier, size, start = body[at] >> 4, (body[at] & 15) + 1, at + 1
-            if identifier == 15:
+            if identifier in (0, 15):
                 break
         else:
             if at + 1 >= len(body):
@@ -102,8 +103,7 @@ def _parse_elements(body: bytes, *, one_byte: bool) -> dict[int, bytes]:
         at = start + size
         if at > len(body):
             raise Truncated("rtp_extension", "an element longer than its extension")
-        if identifier:
-            elements[identifier] = body[start:at]
+        elements[identifier] = body[start:at]
     return elements
 
 
@@ -173,35 +173,42 @@ class Headers:
         return Headers(*(getattr(self, name)[index] for name in self.__slots__))
 
 
+_OCTETS = np.arange(HEADER_SIZE)
+_SEVEN_BITS = np.uint8(0x7F)
+_FIELDS = np.dtype(
+    [("first", "u1"), ("second", "u1"), ("sequence_number", ">u2"), ("timestamp", ">u4"), ("ssrc", ">u4")]
+)
+
+
 def parse_batch(batch: Batch) -> Headers:
     """The headers of every datagram of a batch. Agrees with `parse` packet by packet, except that the inside
     of an RFC 8285 extension is not looked at."""
     n = len(batch)
     lengths, offsets = batch.lengths, batch.offsets
-    reason = np.zeros(n, np.uint8)
     short = lengths < HEADER_SIZE
-    reason[short] = 1
+    any_short = bool(short.any())
     # A header read past the end of a short datagram must stay inside the buffer; its row is void anyway.
     room = len(batch.buffer) - HEADER_SIZE
     if room < 0:
         return _void(n)
-    at = np.minimum(offsets, room) if short.any() else offsets
-    head = batch.buffer[at[:, None] + np.arange(HEADER_SIZE)]
-    words = head.view(">u4")
-    first, second = head[:, 0], head[:, 1]
-    reason[(reason == 0) & (first >> 6 != 2)] = 2
+    at = np.minimum(offsets, room) if any_short else offsets
+    fields = batch.buffer[at[:, None] + _OCTETS].view(_FIELDS)[:, 0]
+    first, second = fields["first"], fields["second"]
+    reason = np.zeros(n, np.uint8)
     payload_offset = offsets + HEADER_SIZE
     payload_length = lengths - HEADER_SIZE
-    for i in np.flatnonzero((reason == 0) & (first & 0x3F != 0)):  # CSRC, extension, padding: rare
-        code, start, size = _variable_part(batch, int(i))
-        reason[i], payload_offset[i], payload_length[i] = code, start, size
+    if any_short or (first != 0x80).any():
+        reason[first >> 6 != 2] = 2
+        reason[short] = 1
+        for i in np.flatnonzero((reason == 0) & (first & 0x3F != 0)):  # CSRC, extension, padding: rare
+            reason[i], payload_offset[i], payload_length[i] = _variable_part(batch, int(i))
     return Headers(
         reason,
-        np.bitwise_and(second, np.uint8(0x7F)),
+        second & _SEVEN_BITS,
         second >= 0x80,
-        head[:, 2:4].copy().view(">u2")[:, 0].astype(np.uint16),
-        words[:, 1].astype(np.uint32),
-        words[:, 2].astype(np.uint32),
+        fields["sequence_number"].astype(np.uint16),
+        fields["timestamp"].astype(np.uint32),
+        fields["ssrc"].astype(np.uint32),
         payload_offset,
         payload_length,
     )

@@ -41,20 +41,19 @@ class Unwrapper:
         return extended
 
     def unwrap_batch(self, values: NDArray[Any]) -> NDArray[np.int64]:
-        """`unwrap` of each in turn. shape (n,) of wrapped numbers -> (n,) int64.
-
-        Neighbours in a batch must lie less than half the circle apart, as consecutive arrivals do.
-        """
+        """`unwrap` of each in turn. shape (n,) of wrapped numbers -> (n,) int64."""
         wrapped = values.astype(np.int64)
         if not len(wrapped):
             return wrapped
         half, mask = 1 << (self.bits - 1), (1 << self.bits) - 1
-        steps = ((np.diff(wrapped) + half) & mask) - half
+        first = self.peek(int(wrapped[0]))
         extended = np.empty_like(wrapped)
-        extended[0] = self.peek(int(wrapped[0]))
-        np.cumsum(steps, out=extended[1:])
-        extended[1:] += extended[0]
-        highest = int(extended.max())
-        if self.newest is None or highest > self.newest:
-            self.newest = highest
+        extended[0] = 0
+        np.cumsum(((wrapped[1:] - wrapped[:-1] + half) & mask) - half, out=extended[1:])
+        extended += first
+        before = first if self.newest is None else self.newest
+        highest = max(int(extended.max()), before)
+        if highest - min(int(extended.min()), before) >= half:  # neighbours mislead: far-off numbers among them
+            return np.array([self.unwrap(int(value)) for value in wrapped], np.int64)
+        self.newest = highest
         return extended
