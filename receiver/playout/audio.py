@@ -9,22 +9,17 @@ played late, and the delay given back slowly once there is room.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
 
 from receiver.media import AudioPlayoutStatistics, Samples
+from receiver.playout.follower import MAX_RATE, ClockFollower
 from receiver.playout.resample import Interpolator
 from receiver.playout.ring import SampleRing
 
-_MAX_RATE = 0.005
-_DEAD_BAND = 0.0015
-_SMOOTHING = 1.0
-_GAIN = 0.2
-"""per s: an error is gone in about 15 s, and clocks 200 ppm apart leave 1 ms beside the dead band, so that no integral,
-which would overshoot after every change of delay, is needed."""
 _JUMP = 0.060
 _MAX_DELAY = 60_000_000
 _MARGIN = 3_000_000
@@ -39,24 +34,6 @@ _FADE = 0.005
 _TAIL = 0.010
 _IDLE = 1_000_000_000
 """ns of silence after which nothing is being concealed any more."""
-
-
-@dataclass(slots=True)
-class ClockFollower:
-    """A proportional controller with a dead band: seconds behind in, playing rate out, exactly 1 until there is a
-    reason."""
-
-    error: float = 0.0
-    """smoothed, s; positive: behind."""
-
-    def update(self, error: float, elapsed: float) -> float:
-        self.error += (error - self.error) * min(1.0, elapsed / _SMOOTHING)
-        excess = self.error - min(max(self.error, -_DEAD_BAND), _DEAD_BAND)
-        return 1.0 + min(max(_GAIN * excess, -_MAX_RATE), _MAX_RATE)
-
-    def settle(self) -> None:
-        """The error was removed at one stroke."""
-        self.error = 0.0
 
 
 class AudioTimeline:
@@ -302,7 +279,7 @@ class AudioTimeline:
         step = self._source_rate / self.rate
         if self._exact(step):
             return frames
-        return self._interpolator.reach(self._fraction, step * (1 + _MAX_RATE), frames)
+        return self._interpolator.reach(self._fraction, step * (1 + MAX_RATE), frames)
 
     def _missing(self, frames: int) -> bool:
         assert self._ring is not None

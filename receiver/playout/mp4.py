@@ -78,7 +78,7 @@ class Mp4File:
             self._encode_sound(*item)
 
     def _open(self, image: Image) -> OutputContainer:
-        options = {"movflags": "+hybrid_fragmented", "frag_duration": "1000000"}
+        options = {"movflags": "+hybrid_fragmented", "frag_duration": "1000000", "flush_packets": "1"}
         container = av.open(self._path, "w", format="mp4", container_options=options)
         self._video = container.add_stream("libx264", options={"preset": "superfast", "crf": "21"})
         self._video.width, self._video.height = image.frame.width & ~1, image.frame.height & ~1

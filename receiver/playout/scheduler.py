@@ -22,6 +22,8 @@ class FreezeDetector:
     count: int = 0
     duration: int = 0
     """ns of all gaps that were freezes."""
+    resting: bool = False
+    """what comes next, or does not, was announced."""
     _last: int | None = None
     _gaps: deque[int] = field(default_factory=lambda: deque(maxlen=_INTERVALS))
 
@@ -38,7 +40,7 @@ class FreezeDetector:
 
     def restart(self) -> None:
         """What comes next follows a pause that was wanted."""
-        self._last = None
+        self._last, self.resting = None, False
 
     def gap(self, now: int) -> int | None:
         """ns since the last picture."""
@@ -46,7 +48,7 @@ class FreezeDetector:
 
     def ongoing(self, now: int) -> int:
         """ns of a freeze that has not ended yet, else 0."""
-        gap = self.gap(now)
+        gap = None if self.resting else self.gap(now)
         return gap if gap is not None and self._frozen(gap) else 0
 
     def _frozen(self, gap: int) -> bool:
@@ -119,6 +121,11 @@ class VideoScheduler:
 
     def rest(self) -> None:
         """The sender has said goodbye: the gap that follows is no freeze."""
+        with self._lock:
+            self._freezes.resting = True
+
+    def begin(self) -> None:
+        """A stream begins: the gap before it is no freeze."""
         with self._lock:
             self._freezes.restart()
 

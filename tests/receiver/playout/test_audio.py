@@ -10,7 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from receiver.media import Samples
-from receiver.playout.audio import AudioTimeline, ClockFollower
+from receiver.playout.audio import AudioTimeline
+from receiver.playout.follower import ClockFollower
 from receiver.playout.resample import Interpolator
 
 MS = 1_000_000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -221,3 +222,18 @@ def test_mp4_holds_what_was_played_in_sync(tmp_path: Path) -> None:
     assert video_times == [pytest.approx(1.0, abs=0.001)]
     beep = np.flatnonzero(np.abs(sound) > 0.25)[0] / 48000 + first
     assert beep == pytest.approx(1.0, abs=0.025)
+
+
+def test_mp4_can_be_read_while_it_is_being_written(tmp_path: Path) -> None:
+    """As after a kill: all but about the last second is there."""
+    path, copy = tmp_path / "out.mp4", tmp_path / "copy.mp4"
+    mp4 = Mp4File(str(path), None, 2, print)
+    for n, frame in enumerate(scenes(150)):
+        mp4.show(Image(frame.reformat(format="yuv420p"), 0, n * 33 * MS, 0))
+    end = time.monotonic() + 10
+    while not mp4._writer._queue.empty() and time.monotonic() < end:
+        time.sleep(0.02)
+    copy.write_bytes(path.read_bytes())
+    mp4.close()
+    assert len(pictures(copy)[0]) > 75
+    assert len(pictures(path)[0]) == 150
