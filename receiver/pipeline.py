@@ -147,7 +147,7 @@ class Receiver:
 
     def _close(self) -> None:
         self._network.close()
-        self._playback.close(time.monotonic_ns())
+        self._playback.close()
         self._outputs.close()
         if self._recorder is not None:
             self._recorder.close()

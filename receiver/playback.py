@@ -57,6 +57,9 @@ class Playback:
         self._last: dict[str, int] = {}
         self._finished: dict[StreamKey, Played] = {}
         self._ignored: set[StreamKey] = set()
+        self._unplayable: set[StreamKey] = set()
+        self._over: set[str] = set()
+        """media whose stream has ended; its player still counts what the output has yet to show."""
 
     def deliver(self, units: list[AccessUnit], now: int) -> None:
         """Units in decoding order."""
@@ -78,12 +81,14 @@ class Playback:
         """Its last units have been delivered."""
         player = self._players.get(event.format.media)
         if player is not None and player.key == event.key:
-            self._retire(event.format.media, event.time)
+            player.close()
+            self._over.add(event.format.media)
 
-    def close(self, now: int) -> None:
+    def close(self) -> None:
         """Decodes what is queued."""
-        for media in list(self._players):
-            self._retire(media, now)
+        for media, player in self._players.items():
+            if media not in self._over:
+                player.close()
 
     def statistics(self, now: int) -> dict[StreamKey, Played]:
         """Of every stream that was played."""
@@ -96,13 +101,18 @@ class Playback:
         if (self._show if media == "video" else self._timeline) is None:
             return None
         player = self._players.get(media)
-        if player is not None and player.key != unit.stream:
-            if player.key.ssrc != unit.stream.ssrc and now - self._last[media] < TAKEOVER:
-                self._ignore(unit)
-                return None
-            self._retire(media, now)
-            player = None
-        return player or self._open(unit, now)
+        if player is None:
+            return self._open(unit, now)
+        if player.key == unit.stream:
+            return player
+        if self._is_alive(media, now) and player.key.ssrc != unit.stream.ssrc:
+            self._ignore(unit)
+            return None
+        self._retire(media, now)
+        return self._open(unit, now)
+
+    def _is_alive(self, media: str, now: int) -> bool:
+        return media not in self._over and now - self._last[media] < TAKEOVER
 
     def _ignore(self, unit: AccessUnit) -> None:
         if unit.stream not in self._ignored:
@@ -111,7 +121,7 @@ class Playback:
 
     def _open(self, unit: AccessUnit, now: int) -> Player | None:
         media = unit.format.media
-        if unit.stream in self._ignored and media in self._players:
+        if unit.stream in self._unplayable:
             return None
         player: Player
         try:
@@ -123,17 +133,21 @@ class Playback:
                 player = AudioPlayer(unit, self._timeline, self._device)
         except ProtocolError as error:
             self._log(f"cannot play {media}: {error}")
-            self._ignored.add(unit.stream)
+            self._unplayable.add(unit.stream)
             return None
         with self._lock:
             self._before[player.key] = self._measure(player, None)
             self._players[media] = player
             self._last[media] = now
+        self._over.discard(media)
+        if media == "video":
+            self._scheduler.begin()
         return player
 
     def _retire(self, media: str, now: int) -> None:
         player = self._players[media]
-        player.close()
+        if media not in self._over:
+            player.close()
         with self._lock:
             self._finished[player.key] = _since(self._before.pop(player.key), self._measure(player, now))
             del self._players[media]

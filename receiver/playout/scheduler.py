@@ -91,10 +91,10 @@ class VideoScheduler:
             return image
 
     def first_due(self, now: int) -> Image | None:
-        """The oldest picture whose moment has come: for files, which leave none out."""
+        """The oldest picture, once its moment or that of one behind it has come: for files, which leave none out."""
         with self._lock:
             self._asked = now
-            if not self._waiting or self._waiting[0][0].playout_time > now:
+            if all(image.playout_time > now for image, _ in self._waiting):
                 return None
             self._freezes.rendered(now)
             self._count(frames_rendered=1)
@@ -111,13 +111,6 @@ class VideoScheduler:
         """When `due` will have a picture."""
         with self._lock:
             return min((image.playout_time for image, _ in self._waiting), default=None)
-
-    def restart(self) -> None:
-        """Another source or epoch begins: what waits is dropped, the gap before it is no freeze."""
-        with self._lock:
-            while self._waiting:
-                self._drop()
-            self._freezes.restart()
 
     def rest(self) -> None:
         """The sender has said goodbye: the gap that follows is no freeze."""

@@ -105,11 +105,26 @@ def test_a_pause_is_no_freeze() -> None:
 def test_another_source_starts_afresh() -> None:
     scheduler = VideoScheduler()
     play(scheduler, [33 * MS * n for n in range(40)])
-    scheduler.submit(image(10_000 * MS))
-    scheduler.restart()
-    assert scheduler.next_time() is None
+    scheduler.begin()
     play(scheduler, [20_000 * MS])
     assert scheduler.statistics().freeze_count == 0
+
+
+def test_what_comes_after_a_goodbye_is_no_freeze() -> None:
+    scheduler = VideoScheduler()
+    play(scheduler, [33 * MS * n for n in range(40)])
+    assert scheduler.statistics(5_000 * MS).freeze_count == 1
+    scheduler.rest()
+    assert scheduler.statistics(5_000 * MS).freeze_count == 0
+
+
+def test_files_get_every_picture_in_order() -> None:
+    scheduler = VideoScheduler()
+    for moment in (10, 30, 20):
+        scheduler.submit(image(moment * MS))
+    assert scheduler.first_due(9 * MS) is None
+    shown = [scheduler.first_due(20 * MS) for _ in range(4)]
+    assert [i and i.playout_time // MS for i in shown] == [10, 30, 20, None]
 
 
 def test_the_two_shares_make_one() -> None:
