@@ -18,7 +18,7 @@ def test_footage_sent_as_it_is_comes_out_as_it_is(tmp_path: Path) -> None:
     if not media.STREET.exists():
         pytest.skip("no footage beside the project")
     port, out = peers.free_ports(), stage.Outputs.of(tmp_path)
-    with peers.Process(stage.receiver(f"127.0.0.1:{port}", out), tmp_path, "receiver") as receiving:
+    with peers.Process(stage.receiver(f"127.0.0.1:{port}", out, "--exit-on-end"), tmp_path, "receiver") as receiving:
         receiving.wait_for_port(port)
         options = ("--video", media.STREET, "--video-codec", "copy", "--duration", "4s")
         with peers.Process(peers.sender(f"127.0.0.1:{port}", *options), tmp_path, "sender") as sending:

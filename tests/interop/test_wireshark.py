@@ -24,7 +24,7 @@ def captured(
     receiver's report."""
     listen, port, file = peers.free_ports(), peers.free_ports(), folder / "capture.pcapng"
     maps = [part for i in range(4) for part in ("--map", f"{listen + i}:{port + i}")]
-    receive = stage.receiver(f"127.0.0.1:{port}", stage.Outputs.of(folder))
+    receive = stage.receiver(f"127.0.0.1:{port}", stage.Outputs.of(folder), "--exit-on-end")
     with (
         wireshark.capture((port, port + 3), file, folder) as capture,
         peers.Process(receive, folder, "receiver") as receiving,

@@ -36,9 +36,9 @@ def tshark(path: Path, *options: str) -> str:
 
 
 def decode_as(rtp: Sequence[int], rtcp: Sequence[int]) -> list[str]:
-    """Options: which ports hold what, and what our default payload types are."""
+    """Options: which ports hold what, and what our default payload types are (99 is RED to tshark otherwise)."""
     rules = [f"udp.port=={port},rtp" for port in rtp] + [f"udp.port=={port},rtcp" for port in rtcp]
-    rules += ["rtp.pt==96,h264", "rtp.pt==97,opus", "rtp.pt==98,vp8"]
+    rules += ["rtp.pt==96,h264", "rtp.pt==97,opus", "rtp.pt==98,vp8", "rtp.pt==99,data"]
     return [part for rule in rules for part in ("-d", rule)]
 
 

@@ -96,7 +96,7 @@ def receiver(port: int, options: argparse.Namespace, out: Path) -> list[object]:
         print("without a display: the picture goes to a file", file=sys.stderr)
     if audio != "speaker":
         print("without a sound card: the sound goes to a file", file=sys.stderr)
-    outputs = ("--video", video, "--audio", audio, "--picture", out / "picture.png", "--report", out)
+    outputs = ("--video", video, "--audio", audio, "--picture", out / "picture.png", "--report", out, "--exit-on-end")
     return peers.receiver(f"127.0.0.1:{port}", *outputs)
 
 

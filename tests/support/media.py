@@ -35,10 +35,15 @@ def picture(number: int) -> Luma:
     y, x = np.ogrid[:HEIGHT, :WIDTH]
     centre = WIDTH / 2 + 100 * np.cos(number / 9), HEIGHT / 2 + 60 * np.sin(number / 7)
     luma[(x - centre[0]) ** 2 + (y - centre[1]) ** 2 < 30**2] = 200
+    write_number(luma, number)
+    return luma
+
+
+def write_number(luma: Luma, number: int) -> None:
+    """Draws the low twelve bits of `number`, and four that check them, into a picture."""
     code = number & 0xFFF | (~number & 0xF) << 12
     for bit in range(_BITS):
         luma[:_SQUARE, bit * _SQUARE : (bit + 1) * _SQUARE] = 235 if code >> bit & 1 else 16
-    return luma
 
 
 @cache
