@@ -80,12 +80,10 @@ class MediaDescription:
     @property
     def rtcp_port(self) -> int:
         """a=rtcp's (RFC 3605), or one above RTP's; RTP's own when multiplexed. Raises Malformed."""
-        if self.rtcp_mux:
+        if self.rtcp_mux or not self.port:
             return self.port
-        value = self.attribute("rtcp")
-        if not value:
-            return self.port + 1 if self.port else 0
-        return _number(value.split(" ")[0], 65535, "a=rtcp")
+        value = self.attribute("rtcp") or str(self.port + 1)
+        return _number(value.split(" ")[0], 65535, "the RTCP port")
 
     @property
     def sources(self) -> dict[int, dict[str, str]]:
@@ -194,7 +192,7 @@ def format_attributes(formats: Mapping[int, RtpMap]) -> tuple[Attribute, ...]:
 
 def parse(data: bytes | str) -> SessionDescription:
     """Raises Malformed where a line that matters cannot be read, Unsupported for another version."""
-    text = data.decode(errors="replace") if isinstance(data, bytes) else data
+    text = data.decode("utf-8-sig", errors="replace") if isinstance(data, bytes) else data
     lines = _lines(text)
     if not lines:
         raise Malformed("sdp", "there is no v=0 line")

@@ -64,11 +64,6 @@ class RtcpTimer:
         return replace(self, average_size=self.average_size + (size - self.average_size) / 16)
 
 
-def after_departures(now: int, previous: int, due: int, *, members: int, before: int) -> tuple[int, int]:
-    """(previous, due) moved when `before` members became `members` (reverse reconsideration, §6.3.4)."""
-    return now - (now - previous) * members // before, now + (due - now) * members // before
-
-
 @dataclass(frozen=True, slots=True)
 class FeedbackAllowance:
     """Immediate feedback (RFC 4585 §3.3) as a bucket that RTCP's bandwidth fills and every RTCP datagram drains.

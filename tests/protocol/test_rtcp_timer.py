@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol.rtcp.timer import MINIMUM, FeedbackAllowance, RtcpTimer, after_departures, reduced_minimum, rtcp_bandwidth
+from protocol.rtcp.timer import MINIMUM, FeedbackAllowance, RtcpTimer, reduced_minimum, rtcp_bandwidth
 
 SECOND = 1_000_000_000
 MIDDLE = 0.5  # the random number whose factor is 1
@@ -57,11 +57,6 @@ def test_bandwidth_is_shared_as_in_rfc_3550(senders: int, we_sent: bool, expecte
 
 def test_average_size_moves_by_a_sixteenth() -> None:
     assert RtcpTimer(1000, average_size=160).with_packet(320).average_size == pytest.approx(170)  # §6.3.3
-
-
-def test_departures_pull_the_next_report_nearer() -> None:
-    # §6.3.4: half of the members left, so half of what was to be waited for, and half of what was waited
-    assert after_departures(100, 60, 180, members=50, before=100) == (80, 140)
 
 
 @given(st.floats(0, 1), st.integers(2, 5000), st.integers(0, 5000), st.booleans())
