@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import select
 import socket
-import sys
 import time
 from collections.abc import Sequence
 from types import TracebackType
@@ -16,28 +15,19 @@ from numpy.typing import NDArray
 from protocol.datagram import Batch, Transmission
 from protocol.errors import UsageError
 from receiver.config import Listen
+from receiver.reading import Reads, open_reader
 from receiver.sockets import (
     RECEIVE_BUFFER,
-    SO_RXQ_OVFL,
-    SO_TIMESTAMPNS,
-    SOL_UDP,
-    UDP_GRO,
     kernel_drops,
     open_socket,
     receive_buffer_size,
 )
 
-_LARGEST = 65_536
-"""bytes one read may give: a GRO aggregate."""
-_BUFFER = 1 << 20
-_MAX_READS = 512
-_ANCILLARY = 128
 _MILLISECOND = 1_000_000
 _BUSY = 8.0
 """datagrams a millisecond from which on reads wait for a batch to form."""
 _SMOOTHING = 20 * _MILLISECOND
 _STEPPED = 5 * _MILLISECOND
-_NO_STAMP = bytes(2 * np.dtype("l").itemsize)
 
 
 class UdpPath(NamedTuple):
@@ -53,18 +43,6 @@ class UdpPath(NamedTuple):
         return f"[{host}]:{self.address[1]}" if ":" in host else f"{host}:{self.address[1]}"
 
 
-class _Read(NamedTuple):
-    """What was read from one socket; lists run in parallel, one entry a read."""
-
-    starts: list[int]
-    lengths: list[int]
-    segments: list[int]
-    """size of a GRO aggregate's datagrams; 0: a plain datagram."""
-    stamps: list[bytes]
-    """kernel stamps, timespec."""
-    addresses: list[Any]
-
-
 class Transport:
     """One set of sockets that are read together. Only `wake` may be called from another thread."""
 
@@ -74,8 +52,7 @@ class Transport:
         self._wake_reader, self._wake_writer = socket.socketpair()
         self._wake_reader.setblocking(False)
         self._wake_writer.setblocking(False)
-        self._buffer = np.zeros(_BUFFER, np.uint8)
-        self._view = memoryview(self._buffer.data)
+        self._readers = {port: open_reader(sock) for port, sock in self._sockets.items()}
         self._overflows = dict.fromkeys(self._sockets, 0)
         self._wall_offset = time.monotonic_ns() - time.time_ns()
         self._rate = 0.0
@@ -145,47 +122,14 @@ class Transport:
     def _drain(self, ports: list[int]) -> list[Batch]:
         batches: list[Batch] = []
         offset = self._monotonic_offset()
-        at, count = 0, 0
         self._emptied = True
-        for index, port in enumerate(ports):
-            room = (_BUFFER - at - _LARGEST) // (len(ports) - index)
-            read, drops, end = self._read(port, at, at + room)
-            if read.starts:
-                found = self._batches(port, read, drops, offset)
-                count += sum(len(batch) for batch in found)
-                batches += found
-            at = end
-        self._learn_rate(count)
+        for port in ports:
+            reads = self._readers[port].read()
+            if reads is not None:
+                self._emptied &= reads.emptied
+                batches += self._batches(port, reads, offset)
+        self._learn_rate(sum(len(batch) for batch in batches))
         return batches
-
-    def _read(self, port: int, at: int, limit: int) -> tuple[_Read, int, int]:
-        """(reads, datagrams dropped, end in the buffer) of one socket, until it is empty or the end is at `limit`."""
-        read = _Read([], [], [], [], [])
-        receive = self._sockets[port].recvmsg_into if _HAS_RECVMSG else _plain(self._sockets[port])
-        overflow, view, reads = 0, self._view, 0
-        while at <= limit and reads < _MAX_READS:
-            try:
-                length, ancillary, _, address = receive((view[at : at + _LARGEST],), _ANCILLARY)
-            except OSError:  # nothing more, or an ICMP error of something we sent
-                break
-            stamp, segment = _NO_STAMP, 0
-            for level, kind, data in ancillary:
-                if kind == SO_TIMESTAMPNS and level == socket.SOL_SOCKET:
-                    stamp = data
-                elif kind == UDP_GRO and level == SOL_UDP:
-                    segment = int.from_bytes(data[:4], sys.byteorder)
-                elif kind == SO_RXQ_OVFL and level == socket.SOL_SOCKET:
-                    overflow = int.from_bytes(data[:4], sys.byteorder)
-            read.starts.append(at)
-            read.lengths.append(length)
-            read.segments.append(segment)
-            read.stamps.append(stamp)
-            read.addresses.append(address)
-            at += length
-            reads += 1
-        else:
-            self._emptied = False
-        return read, self._dropped(port, overflow), at
 
     def _dropped(self, port: int, overflow: int) -> int:
         """The step of the kernel's 32-bit count, which comes only with datagrams queued after a drop."""
@@ -195,20 +139,18 @@ class Transport:
         self._overflows[port] = overflow
         return step
 
-    def _batches(self, port: int, read: _Read, drops: int, offset: int | None) -> list[Batch]:
-        arrivals = _arrival_times(read.stamps, offset)
-        starts, lengths, segments = (np.array(column, np.int64) for column in read[:3])
-        addresses = read.addresses
-        if addresses.count(addresses[0]) == len(addresses):
-            path = UdpPath(port, addresses[0])
-            return [Batch(self._buffer, *_split(starts, lengths, segments, arrivals), path, drops)]
+    def _batches(self, port: int, reads: Reads, offset: int | None) -> list[Batch]:
+        buffer, drops = self._readers[port].buffer, self._dropped(port, reads.overflow)
+        columns = reads.starts, reads.lengths, reads.segments, _arrival_times(reads.stamps, offset)
+        if len(reads.addresses) == 1:
+            return [Batch(buffer, *_split(*columns), UdpPath(port, reads.addresses[0]), drops)]
         batches = []
         places: dict[Any, list[int]] = {}
-        for row, address in enumerate(addresses):
+        for row, address in enumerate(reads.addresses):
             places.setdefault(address, []).append(row)
         for address, rows in places.items():
-            columns = _split(starts[rows], lengths[rows], segments[rows], arrivals[rows])
-            batches.append(Batch(self._buffer, *columns, UdpPath(port, address), drops))
+            split = _split(*(column[rows] for column in columns))
+            batches.append(Batch(buffer, *split, UdpPath(port, address), drops))
             drops = 0
         return batches
 
@@ -311,27 +253,9 @@ def _split(
     return offsets, np.minimum(size, rest), np.repeat(arrivals, counts)
 
 
-def _arrival_times(stamps: list[bytes], offset: int | None) -> NDArray[np.int64]:
-    """Monotonic ns of kernel stamps (wall clock); now where there is none."""
+def _arrival_times(stamps: NDArray[np.int64], offset: int | None) -> NDArray[np.int64]:
+    """Monotonic ns of kernel stamps (Unix ns); now where there is none."""
     now = time.monotonic_ns()
     if offset is None:
         return np.full(len(stamps), now, np.int64)
-    fields = np.frombuffer(b"".join(stamps), np.dtype("l")).astype(np.int64).reshape(-1, 2)
-    arrivals = fields[:, 0] * 1_000_000_000 + fields[:, 1]
-    arrivals[arrivals > 0] += offset
-    arrivals[arrivals <= 0] = now
-    np.minimum(arrivals, now, out=arrivals)
-    return arrivals
-
-
-_HAS_RECVMSG = hasattr(socket.socket, "recvmsg_into")
-
-
-def _plain(sock: socket.socket) -> Any:
-    """`recvmsg_into` for platforms that have none."""
-
-    def receive(buffers: tuple[memoryview, ...], _ancillary: int) -> tuple[int, list[tuple[int, int, bytes]], int, Any]:
-        length, address = sock.recvfrom_into(buffers[0])
-        return length, [], 0, address
-
-    return receive
+    return np.minimum(np.where(stamps > 0, stamps + offset, now), now)

@@ -81,19 +81,28 @@ class SourceTracker:
     def confirmed(self) -> bool:
         return self.epoch >= 0
 
+    @property
+    def waiting(self) -> int:
+        """Packets kept that belong to no numbering yet."""
+        return len(self._candidates)
+
     def track(self, headers: Headers, arrival_times: NDArray[np.int64], buffer: NDArray[np.uint8]) -> list[Segment]:
         """The packets of this SSRC in a batch (good rows only), shapes (n,): what can be accounted for now.
 
         Usually one segment that is the batch itself; more around the start of an epoch.
         """
-        n = len(headers)
-        if n > _SCALAR and self.epoch >= 0 and not self._ended:
-            offsets = self._near_newest(headers, arrival_times)
-            if offsets is not None:
-                extended, timestamps = self._newest + offsets[0], self._timestamp + offsets[1]
-                self._advance_all(extended, timestamps, arrival_times)
-                return [Segment(self.epoch, headers, buffer, arrival_times, extended, timestamps)]
-        return self._track_each(headers, arrival_times, buffer)
+        segments: list[Segment] = []
+        while len(headers) > _SCALAR:
+            near = self._track_near(headers, arrival_times, buffer)
+            done = _SCALAR if near is None else len(near.headers)
+            if near is not None:
+                segments.append(near)
+            else:  # a beginning, or the far side of a gap: what follows is near again
+                segments += self._track_each(headers.select(slice(done)), arrival_times[:done], buffer)
+            if done == len(headers):
+                return segments
+            headers, arrival_times = headers.select(slice(done, None)), arrival_times[done:]
+        return segments + self._track_each(headers, arrival_times, buffer)
 
     def sender_range(self, last: int) -> None:
         """The sender had assigned this extended number (ours, see Ledger.set_range): resolves cycles in a gap."""
@@ -115,24 +124,27 @@ class SourceTracker:
 
     # The common case: everything close to the newest packet
 
-    def _near_newest(
-        self, headers: Headers, arrival_times: NDArray[np.int64]
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
-        """Steps of number and timestamp from the newest packet, or None where a packet needs to be judged."""
-        if int(arrival_times[-1]) - self._arrival > _SECOND // 2 or self._assigned - self._newest > MAX_DROPOUT:
+    def _track_near(
+        self, headers: Headers, arrival_times: NDArray[np.int64], buffer: NDArray[np.uint8]
+    ) -> Segment | None:
+        """The first of them, up to one that needs to be judged, at once; None where those are few."""
+        if self.epoch < 0 or self._ended or self._assigned - self._newest > MAX_DROPOUT:
             return None
         steps = (headers.sequence_number - np.uint16(self._newest & 0xFFFF)).view(np.int16).astype(np.int64)
         ticks = (headers.timestamp - np.uint32(self._timestamp & 0xFFFF_FFFF)).view(np.int32).astype(np.int64)
-        if np.abs(steps).max() > MAX_DROPOUT or np.abs(ticks).max() > self._near:
-            return None
-        return steps, ticks
-
-    def _advance_all(
-        self, extended: NDArray[np.int64], timestamps: NDArray[np.int64], arrival_times: NDArray[np.int64]
-    ) -> None:
+        near = (np.abs(steps) <= MAX_DROPOUT) & (np.abs(ticks) <= self._near)
+        near &= arrival_times - self._arrival <= _SECOND // 2
+        if not near.all():
+            count = int(near.argmin())
+            if count <= _SCALAR:
+                return None
+            headers, arrival_times = headers.select(slice(count)), arrival_times[:count]
+            steps, ticks = steps[:count], ticks[:count]
+        extended, timestamps = self._newest + steps, self._timestamp + ticks
         row = int(extended.argmax())
         if extended[row] > self._newest:
             self._advance(int(extended[row]), int(timestamps[row]), int(arrival_times[row]))
+        return Segment(self.epoch, headers, buffer, arrival_times, extended, timestamps)
 
     # One packet at a time
 
@@ -193,7 +205,8 @@ class SourceTracker:
         forward = (sequence - self._newest) & 0xFFFF
         forward += max(0, round((expected - forward) / 65536)) << 16
         if clocks_agree:
-            fits = forward <= MAX_DROPOUT or abs(forward - expected) <= MAX_DROPOUT + expected / 2
+            known = MAX_DROPOUT if self._rate else 1 << 15
+            fits = forward <= known or abs(forward - expected) <= MAX_DROPOUT + expected / 2
         else:  # random numbers fit a long time by accident, so the local clock alone is trusted for short ones only
             fits = expected <= MAX_DROPOUT and abs(forward - expected) <= _SMALL_STEP + expected / 4
         return forward if fits else None

@@ -98,6 +98,14 @@ def test_a_blackout_is_loss_however_long() -> None:
         assert numbers(segments, 0)[0] == 65_536 + 65_530 + 12_000 + lost
 
 
+def test_a_long_loss_before_the_rate_is_known() -> None:
+    tracker = SourceTracker(RATE)
+    feed(tracker, stream(100, 1000, spacing=0.00001))
+    segments = feed(tracker, stream(11_100, 1000, 0.11, 0.00001))
+    assert tracker.epoch == 0
+    assert numbers(segments, 0) == list(range(76_636, 77_636))
+
+
 def test_the_senders_range_resolves_cycles_that_time_cannot() -> None:
     tracker = SourceTracker(RATE)
     feed(tracker, stream(100, 1000))
