@@ -6,7 +6,6 @@ from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from protocol.errors import ProtocolError
 from protocol.payload.base import Depacketizer
@@ -21,6 +20,8 @@ from receiver.media import AccessUnit, Format, StreamKey
 MAX_CONCEALED = 25
 """consecutive missing audio packets (0.5 s) that are worth a unit each: concealment has faded by then."""
 
+SLOWER = 1_000_000
+"""ns by which the least transit must have risen to be another path, not another estimate."""
 SYNC_SLACK = 10_000_000
 """ns by which sound may be off before lip-sync moves it."""
 PERCENTILES = {"50": 0.50, "95": 0.95, "99": 0.99}
@@ -89,12 +90,15 @@ class Stream:
         self.newest_timestamp = 0
         """unwrapped RTP timestamp of the packet that came last."""
         self.ended = False
+        self._is_sound = form.media == "audio"
+        self._predicted = not self._is_sound and form.encoding.upper() != "JPEG"
+        """a frame may need those before it."""
         self._depacketizer = depacketizer
         self._target = target
         self._framing = Framing(depacketizer)
-        self._buffer = JitterBuffer(self._framing, every_packet_is_a_frame=form.media == "audio")
+        self._buffer = JitterBuffer(self._framing, every_packet_is_a_frame=self._is_sound)
         self._units: list[AccessUnit] = []
-        self._packets = self._octets = 0
+        self.packets = self._octets = 0
         self._buffer_delay = self._emitted = self._playout_delay = 0
         self._playout_delays = Histogram()
         self._unusable: Counter[str] = Counter()
@@ -104,55 +108,61 @@ class Stream:
     def receive(self, packets: Packets, now: int) -> None:
         """Packets of this stream, every copy, in the order of their arrival."""
         arrivals = packets.arrival_time
-        if not self.ended:
-            self._release(int(arrivals[0]))
-        self._packets += len(packets)
+        self.packets += len(packets)
         self._octets += int(packets.payload_length.sum())
         self.last_arrival = int(arrivals[-1])
         self.newest_timestamp = int(packets.timestamp[-1])
-        self.clock.observe(packets.timestamp, arrivals)
         self.delay.observe(packets.timestamp, arrivals)
         if self.ended:
             self.ledger.arrive(packets.sequence, arrivals)
             return
-        if self.format.media == "audio" and self._emitted and self._late(packets).any():
+        self._release(int(arrivals[0]) - 1)
+        self._follow_clock(packets)
+        if self._deadline_within(packets):
             for i in range(len(packets)):
-                self._receive_sound(_select(packets, slice(i, i + 1)))
+                self._release(int(arrivals[i]) - 1)
+                self._account(packets.select(slice(i, i + 1)))
         else:
             self._account(packets)
         self._release(now)
 
+    def _follow_clock(self, packets: Packets) -> None:
+        """Where the path has become slower for good, the least transit rises by what the target has risen already."""
+        timestamp, known = self.newest_timestamp, self.packets > len(packets)
+        before = self.clock.local_time(timestamp) if known else 0
+        self.clock.observe(packets.timestamp, packets.arrival_time)
+        if known and (slower := self.clock.local_time(timestamp) - before) > SLOWER:
+            self._target.rebase(slower)
+
+    def _deadline_within(self, packets: Packets) -> bool:
+        """Whether something was due after the first of these arrived, and before the last."""
+        last = int(packets.arrival_time[-1])
+        if len(packets) == 1 or last == packets.arrival_time[0]:
+            return False
+        waiting = self.next_deadline()
+        return self._deadline(int(packets.timestamp.min())) < last or (waiting is not None and waiting < last)
+
     def _account(self, packets: Packets) -> None:
+        """Packets of which none, or the only one, is too late for a listener."""
+        arrival, timestamp = int(packets.arrival_time[0]), int(packets.timestamp[0])
+        if self._is_sound and self._emitted and arrival > self._deadline(timestamp):
+            self._miss(int(packets.sequence[0]) + 1)
         fresh = self.ledger.arrive(packets.sequence, packets.arrival_time)
-        useful = packets if fresh.all() else _select(packets, fresh)
-        self._learn_from_late(useful)
-        self._buffer.insert(useful)
+        useful = packets if fresh.all() else packets.select(fresh)
+        if self._buffer.insert(useful):
+            self._learn_from_late(useful)
 
-    def _late(self, packets: Packets) -> NDArray[np.bool_]:
-        due = np.array([self._deadline(t) for t in packets.timestamp.tolist()], np.int64)
-        return packets.arrival_time > due
-
-    def _receive_sound(self, packet: Packets) -> None:
+    def _miss(self, until: int) -> None:
         """Sound after its deadline was missed by the listener, also where no later packet overtook it."""
-        if self._late(packet)[0]:
-            self._release(int(packet.arrival_time[0]))
-            until = int(packet.sequence[0]) + 1
-            self._buffer.skip_to(until)
-            self.ledger.expect(until)
-            self.ledger.decide(until)
-        self._account(packet)
+        self._buffer.skip_to(until)
+        self.ledger.expect(until)
+        self.ledger.decide(until)
 
     def _learn_from_late(self, packets: Packets) -> None:
-        cursor = self._buffer.cursor
-        if cursor is None:
-            return
-        for i in np.flatnonzero(packets.sequence < cursor):
+        assert self._buffer.cursor is not None
+        for i in np.flatnonzero(packets.sequence < self._buffer.cursor):
             arrival = int(packets.arrival_time[i])
             self._target.observe(arrival - self.clock.local_time(int(packets.timestamp[i])), arrival)
-
-    def expect(self, first: int) -> None:
-        """The sender's numbers begin with `first` (extended)."""
-        self._buffer.expect(first)
 
     # -- out --------------------------------------------------------------------------------------------------
 
@@ -169,52 +179,55 @@ class Stream:
 
     def delay_further(self, extra: int) -> None:
         """Lip-sync: sound moves only for what an ear notices, so that it is not resampled without need."""
-        if self.format.media == "video" or abs(extra - self.extra) > SYNC_SLACK:
+        if not self._is_sound or abs(extra - self.extra) > SYNC_SLACK:
             self.extra = extra
 
     def _deadline(self, timestamp: int) -> int:
-        patience = self._target.patience if self.format.media == "video" else 0
+        patience = 0 if self._is_sound else self._target.patience
         return self.playout_time(timestamp) + patience
 
     def advance(self, now: int) -> list[AccessUnit]:
-        """What is ready to be decoded at `now`, in order."""
+        """What is ready to be decoded at `now`, in order, handed out once."""
         self._release(now)
-        units, self._units = self._units, []
-        return units
+        return self._take_units()
 
     def end(self, now: int) -> list[AccessUnit]:
-        """Everything still held, whole or not, and the account closed."""
-        frames = self._buffer.pop(now, lambda _: now)
-        for frame in frames:
+        """Everything still held, whole or not; the account is closed."""
+        for frame in self._buffer.pop(now, lambda _: now):
             self._emit(frame, now)
         self.ended = True
         self.ledger.finish()
+        return self._take_units()
+
+    def _take_units(self) -> list[AccessUnit]:
         units, self._units = self._units, []
         return units
 
     def next_deadline(self) -> int | None:
+        """When `advance` will give something up."""
         return self._buffer.next_deadline(self._deadline)
 
     def _release(self, now: int) -> None:
         before = self._buffer.cursor
         frames = self._buffer.pop(now, self._deadline)
-        if self._buffer.cursor is not None and self._buffer.cursor != before:
-            self.ledger.decide(self._buffer.cursor)
-        skip = _too_many_missing(frames)
-        for index, frame in enumerate(frames):
-            if index not in skip:
-                self._emit(frame, now)
+        if self._buffer.cursor == before:
+            return
+        assert self._buffer.cursor is not None
+        self.ledger.decide(self._buffer.cursor)
+        for frame in frames if len(frames) <= MAX_CONCEALED else _worth_a_unit(frames):
+            self._emit(frame, now)
 
     def _emit(self, frame: Frame, now: int) -> None:
+        payloads = [payload for payload in frame.payloads if payload != b""]
         lost = frame.missing + frame.lost_before
-        data = self._payload(frame)
-        here = frame.missing < len(frame.payloads)
+        here = len(payloads) > frame.missing
         if here:
             self._count_delay(frame, now)
-        if self.format.media == "video":
-            self._judge_key_frame(data, lost)
-        following = None if here else self._buffer.following()
-        duration = next((self._framing.duration(p) for p in frame.payloads if p), None)
+        elif not frame.missing:  # padding, or other payload types than the stream's
+            self._judge_key_frame(None, lost)
+            return
+        data = self._depacketize(payloads) if here else b""
+        self._judge_key_frame(data, lost)
         self._units.append(
             AccessUnit(
                 self.key,
@@ -224,26 +237,27 @@ class Stream:
                 self.playout_time(frame.timestamp),
                 frame.last_arrival,
                 lost,
-                duration,
-                following,
+                next((self._framing.duration(p) for p in payloads if p), None),
+                None if here else self._buffer.following(),
             )
         )
 
-    def _payload(self, frame: Frame) -> bytes:
-        if frame.missing == len(frame.payloads):
-            return b""
+    def _depacketize(self, payloads: list[bytes | None]) -> bytes:
         try:
-            return self._depacketizer.depacketize(frame.payloads)
+            return self._depacketizer.depacketize(payloads)
         except ProtocolError as error:
             self._unusable[error.reason] += 1
             return b""
 
-    def _judge_key_frame(self, data: bytes, lost: int) -> None:
-        if lost or not data:
-            self.request_key_frame("packets are missing")
-        elif (self.wants_key_frame or not self._decodable) and self._depacketizer.key_frame(data):
+    def _judge_key_frame(self, data: bytes | None, lost: int) -> None:
+        """`data` of a frame in order; None where it was none of this stream's."""
+        if not self._predicted:
+            return
+        if lost or data == b"":
+            self.request_key_frame("packets are missing" if lost else "a frame cannot be used")
+        elif data and (self.wants_key_frame or not self._decodable) and self._depacketizer.key_frame(data):
             self.wants_key_frame, self._decodable = False, True
-        elif not self._decodable:
+        elif data and not self._decodable:
             self.request_key_frame("joined in the middle")
 
     def request_key_frame(self, why: str) -> None:
@@ -271,7 +285,7 @@ class Stream:
         micro = {f"p{name}": self._playout_delays.percentile(share) for name, share in PERCENTILES.items()}
         return StreamStatistics(
             self.key, self.format, self.payload_type, self.ledger.counts(), self.ledger.loss_runs(),
-            self._packets, self._octets, self.delay.jitter, self.delay.variation(),
+            self.packets, self._octets, self.delay.jitter, self.delay.variation(),
             self._buffer_delay, self._emitted, self._target.delay + self.extra,
             self._playout_delay // self._emitted if self._emitted else None,
             {name: None if value is None else value * 1000 for name, value in micro.items()},
@@ -279,21 +293,12 @@ class Stream:
         )  # fmt: skip
 
 
-def _select(packets: Packets, rows: NDArray[np.bool_] | slice) -> Packets:
-    return Packets(
-        packets.sequence[rows], packets.timestamp[rows], packets.marker[rows], packets.arrival_time[rows],
-        packets.payload_offset[rows], packets.payload_length[rows], packets.buffer,
-    )  # fmt: skip
-
-
-def _too_many_missing(frames: list[Frame]) -> set[int]:
-    """Indexes of the empty frames in the front of a long gap: only its last MAX_CONCEALED are worth a unit."""
-    skip: set[int] = set()
-    run: list[int] = []
-    for index, frame in enumerate([*frames, None]):
-        if frame is not None and frame.missing == len(frame.payloads):
-            run.append(index)
-        else:
-            skip.update(run[:-MAX_CONCEALED])
-            run = []
-    return skip
+def _worth_a_unit(frames: list[Frame]) -> list[Frame]:
+    """Without the empty ones in the front of a long gap: only its last MAX_CONCEALED are worth a unit."""
+    kept: list[Frame] = []
+    gap = 0
+    for frame in reversed(frames):
+        gap = gap + 1 if frame.missing == len(frame.payloads) else 0
+        if gap <= MAX_CONCEALED:
+            kept.append(frame)
+    return kept[::-1]

@@ -7,16 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from itertools import repeat
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-SLOT_SIZE = 1536
-"""bytes; a larger payload is kept beside the ring."""
-INITIAL_CAPACITY = 512
-MAX_CAPACITY = 16_384
-_EMPTY = -1
+CAPACITY = 16_384
+"""numbers between the cursor and the highest one held."""
 
 Deadline = Callable[[int], int]
 """RTP timestamp (unwrapped) -> monotonic ns after which a frame that is not whole is given up."""
@@ -47,6 +45,13 @@ class Packets:
     def __len__(self) -> int:
         return len(self.sequence)
 
+    def select(self, rows: NDArray[np.bool_] | slice) -> Packets:
+        """The chosen rows."""
+        return Packets(
+            self.sequence[rows], self.timestamp[rows], self.marker[rows], self.arrival_time[rows],
+            self.payload_offset[rows], self.payload_length[rows], self.buffer,
+        )  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class Frame:
@@ -66,7 +71,14 @@ class Frame:
 
     @property
     def missing(self) -> int:
-        return sum(p is None for p in self.payloads)
+        return self.payloads.count(None)
+
+
+_Held = tuple[bytes, int, int, int, bool, int]
+"""What holds the payload, where it begins and ends there, RTP timestamp, marker, arrival time."""
+_TIMESTAMP: Final = 3
+_MARKER: Final = 4
+_ARRIVAL: Final = 5
 
 
 class JitterBuffer:
@@ -75,141 +87,72 @@ class JitterBuffer:
     def __init__(self, framing: Framing, *, every_packet_is_a_frame: bool) -> None:
         self._framing = framing
         self._single = every_packet_is_a_frame
-        self._allocate(INITIAL_CAPACITY)
+        self._held: dict[int, _Held] = {}
         self.cursor: int | None = None
         """the lowest number not yet handed out or given up; None before the first packet."""
         self.highest = -1
         self.overflowed = 0
-        """numbers given up because the ring was full."""
+        """numbers given up because more than CAPACITY would have had to wait."""
         self._released = False
         self._scanned = 0
-        """every number from the cursor up to here is present and of one frame."""
+        """numbers from the cursor to below this one are held, of one frame, and none of them has the marker."""
+        self._lowest = 0
+        """no number from the cursor to below this one is held."""
         self._lost_before = 0
-        self._large: dict[int, bytes] = {}
-        """payloads that no slot holds, by number."""
-
-    def _allocate(self, capacity: int) -> None:
-        self._capacity = capacity
-        self._payload = np.empty((capacity, SLOT_SIZE), np.uint8)
-        self._size = np.zeros(capacity, np.int64)
-        self._sequence = np.full(capacity, _EMPTY, np.int64)
-        self._timestamp = np.zeros(capacity, np.int64)
-        self._marker = np.zeros(capacity, bool)
-        self._arrival = np.zeros(capacity, np.int64)
-
-    def __len__(self) -> int:
-        """Numbers between the cursor and the highest one seen."""
-        return 0 if self.cursor is None else max(0, self.highest + 1 - self.cursor)
 
     # -- in ---------------------------------------------------------------------------------------------------
 
     def insert(self, packets: Packets) -> int:
         """Keeps the packets that can still be used; returns how many came too late for it."""
-        if not len(packets):
+        numbers: list[int] = packets.sequence.tolist()
+        if not numbers:
             return 0
-        self._begin(int(packets.sequence.min()))
-        assert self.cursor is not None
-        late = packets.sequence < self.cursor
-        top = int(packets.sequence.max())
-        self._make_room(top)
-        behind = int(np.count_nonzero(late))
-        if behind == len(packets):
-            return behind
-        self.highest = max(self.highest, top)
-        if not behind and self._insert_run(packets):
-            return 0
-        for i in np.flatnonzero(packets.sequence >= self.cursor):
-            self._insert_one(packets, int(i))
-        return behind
+        lowest, highest = min(numbers), max(numbers)
+        self._make_room(lowest, highest)
+        if self._released and self.cursor is not None and lowest < self.cursor:
+            in_time = packets.sequence >= self.cursor
+            return int(np.count_nonzero(~in_time)) + self.insert(packets.select(in_time))
+        self._held.update(zip(numbers, _rows(packets), strict=True))
+        self.highest = max(self.highest, highest)
+        self._lowest = min(self._lowest, lowest)
+        if not self._released:
+            self._begin(lowest)
+        return 0
 
     def _begin(self, lowest: int) -> None:
-        """Until the first frame has left, an overtaken packet may still come before the one that came first."""
-        if self.cursor is None or (not self._released and lowest < self.cursor):
-            self.cursor, self._scanned = lowest, 0
-
-    def expect(self, first: int) -> None:
-        """The sender says that its numbers begin here: wait for `first` as for any hole."""
-        if not self._released:
-            self.cursor, self._scanned = first, 0
-
-    def _insert_run(self, packets: Packets) -> bool:
-        """One copy for packets that follow each other in number, size and place."""
-        n = len(packets)
-        first, length = int(packets.sequence[0]), int(packets.payload_length[0])
-        slot = first % self._capacity
-        if n < 4 or length > SLOT_SIZE or slot + n > self._capacity or int(packets.sequence[-1]) - first != n - 1:
-            return False
-        stride = int(packets.payload_offset[1] - packets.payload_offset[0])
-        if not (
-            (np.diff(packets.sequence) == 1).all()
-            and (packets.payload_length == length).all()
-            and (np.diff(packets.payload_offset) == stride).all()
-            and stride > 0
-        ):
-            return False
-        start = int(packets.payload_offset[0])
-        source = np.ndarray((n, length), np.uint8, packets.buffer, start, (stride, 1))
-        into = slice(slot, slot + n)
-        self._payload[into, :length] = source
-        self._size[into] = length
-        self._sequence[into] = packets.sequence
-        self._timestamp[into] = packets.timestamp
-        self._marker[into] = packets.marker
-        self._arrival[into] = packets.arrival_time
-        return True
-
-    def _insert_one(self, packets: Packets, i: int) -> None:
-        sequence, length = int(packets.sequence[i]), int(packets.payload_length[i])
-        start = int(packets.payload_offset[i])
-        slot = sequence % self._capacity
-        data = packets.buffer[start : start + length]
-        if length > SLOT_SIZE:
-            self._large[sequence] = data.tobytes()
-        else:
-            self._payload[slot, :length] = data
-        self._size[slot] = length
-        self._sequence[slot] = sequence
-        self._timestamp[slot] = packets.timestamp[i]
-        self._marker[slot] = packets.marker[i]
-        self._arrival[slot] = packets.arrival_time[i]
-
-    def _make_room(self, top: int) -> None:
-        """Grows the ring so that `top` fits; past its bound the oldest numbers are given up."""
-        assert self.cursor is not None
-        needed = top + 1 - self.cursor
-        if needed <= self._capacity:
+        """Until the first frame has left, an overtaken packet may still come before the one that came first. Where
+        the lowest is not the first of its frame, there is a hole of at least one number before it."""
+        if self.cursor is not None and self._lowest < lowest:
             return
-        if self._capacity < MAX_CAPACITY:
-            self._grow(min(MAX_CAPACITY, max(2 * self._capacity, 1 << (needed - 1).bit_length())))
-        if needed > self._capacity:
-            given_up = needed - self._capacity
-            self.overflowed += given_up
-            self.skip_to(self.cursor + given_up)
+        headless = not self._single and not self._framing.begins(self._payload(lowest))
+        self.cursor = self._scanned = lowest - headless
+        self._lowest = lowest
 
-    def _grow(self, capacity: int) -> None:
-        old = (self._payload, self._size, self._sequence, self._timestamp, self._marker, self._arrival)
-        filled = np.flatnonzero(self._sequence != _EMPTY)
-        slots = self._sequence[filled] % capacity
-        self._allocate(capacity)
-        new = (self._payload, self._size, self._sequence, self._timestamp, self._marker, self._arrival)
-        target: NDArray[Any]
-        source: NDArray[Any]
-        for target, source in zip(new, old, strict=True):
-            target[slots] = source[filled]
+    def _make_room(self, lowest: int, highest: int) -> None:
+        """Past the bound the oldest numbers are given up."""
+        cursor = lowest if self.cursor is None else self.cursor
+        given_up = highest + 1 - cursor - CAPACITY
+        if given_up > 0:
+            self.cursor = cursor
+            self.overflowed += given_up
+            self.skip_to(cursor + given_up)
 
     def skip_to(self, cursor: int) -> None:
         """Moves on without what lies before `cursor`."""
         if self.cursor is None or cursor <= self.cursor:
             return
         self._lost_before += cursor - self.cursor
+        if cursor - self.cursor > len(self._held):
+            self._held = {number: held for number, held in self._held.items() if number >= cursor}
+        else:
+            for number in range(self.cursor, cursor):
+                self._held.pop(number, None)
         self._release(cursor)
 
     def _release(self, cursor: int) -> None:
-        assert self.cursor is not None
-        if self._large:
-            for number in [n for n in self._large if n < cursor]:
-                del self._large[number]
         self.cursor = cursor
+        self._scanned = max(self._scanned, cursor)
+        self._lowest = max(self._lowest, cursor)
         self._released = True
 
     # -- out --------------------------------------------------------------------------------------------------
@@ -217,157 +160,125 @@ class JitterBuffer:
     def pop(self, now: int, deadline: Deadline) -> list[Frame]:
         """Every frame that is whole and next in order, and every one whose deadline has passed."""
         frames: list[Frame] = []
-        while (frame := self._next(now, deadline)) is not None:
-            frames.extend(frame)
-        return frames
+        while True:
+            end = self._whole_end()
+            if end is not None:
+                frames.append(self._take(end))
+                continue
+            hole = self._hole()
+            if hole is None or now < deadline(hole):
+                return frames
+            self._give_up(now, frames)
 
     def next_deadline(self, deadline: Deadline) -> int | None:
         """When `pop` will give up the hole in front; None while there is none with something behind it."""
-        hole = self._front_hole()
-        return None if hole is None else deadline(hole)
+        if self._whole_end() is not None or (hole := self._hole()) is None:
+            return None
+        return deadline(hole)
 
-    def _has(self, sequence: int) -> bool:
-        return bool(self._sequence[sequence % self._capacity] == sequence)
+    def following(self) -> bytes | None:
+        """The payload at the cursor, when it is here: in-band FEC for the frame just given up."""
+        return self._payload(self.cursor) if self.cursor in self._held else None
 
-    def _next_present(self, sequence: int) -> int | None:
-        """The lowest number >= sequence that is here."""
-        for start in range(sequence, self.highest + 1, 64):
-            numbers = np.arange(start, min(start + 64, self.highest + 1))
-            here = np.flatnonzero(self._sequence[numbers % self._capacity] == numbers)
-            if len(here):
-                return start + int(here[0])
+    def _payload(self, number: int) -> bytes:
+        data, start, end, *_ = self._held[number]
+        return data[start:end]
+
+    def _whole_end(self) -> int | None:
+        """One past the last number of the frame at the cursor; None while it is not whole."""
+        if self.cursor is None or (first := self._held.get(self.cursor)) is None:
+            return None
+        at = self._scanned
+        while (held := self._held.get(at)) is not None:
+            if held[_TIMESTAMP] != first[_TIMESTAMP]:
+                return at
+            if held[_MARKER] or self._single:
+                return at + 1
+            at += 1
+        self._scanned = at
         return None
 
-    def _run_end(self) -> tuple[int, bool]:
-        """(one past the last consecutive number of the frame at the cursor, whether the frame ends there)."""
-        assert self.cursor is not None
-        timestamp = self._timestamp[self.cursor % self._capacity]
-        at = max(self.cursor, self._scanned)
-        while at <= self.highest:
-            numbers = np.arange(at, min(at + 64, self.highest + 1))
-            slots = numbers % self._capacity
-            alike = (self._sequence[slots] == numbers) & (self._timestamp[slots] == timestamp)
-            run = len(alike) if alike.all() else int(np.argmin(alike))
-            markers = np.flatnonzero(self._marker[slots[:run]])
-            self._scanned = at + (int(markers[0]) if len(markers) else run)
-            if len(markers):
-                return self._scanned + 1, True
-            at = self._scanned
-            if run < len(alike):
-                return at, self._has(at)
-        return at, False
-
-    def _front_hole(self) -> int | None:
-        """The RTP timestamp that the hole in front holds up; None when nothing behind it waits."""
-        if self.cursor is None or self.cursor > self.highest:
+    def _hole(self) -> int | None:
+        """The RTP timestamp that a hole in front holds up; None when nothing behind it waits. No frame is whole."""
+        if self.cursor is None or self._scanned > self.highest:
             return None
-        if self._has(self.cursor):
-            if self._single:
-                return None
-            end, whole = self._run_end()
-            if whole or end > self.highest:
-                return None
-            return int(self._timestamp[self.cursor % self._capacity])
-        after = self._next_present(self.cursor)
-        if after is None:
-            return None
-        if self._single:
-            return self._timestamp_before(after, self.cursor)
-        return int(self._timestamp[after % self._capacity])
+        first = self._held.get(self.cursor)
+        if first is not None:
+            return first[_TIMESTAMP]
+        after = self._lowest_held()
+        return self._timestamp_before(after, self.cursor) if self._single else self._held[after][_TIMESTAMP]
 
-    def _next(self, now: int, deadline: Deadline) -> list[Frame] | None:
-        """The frames at the cursor (none: something was given up and the next look may find one), or None to wait."""
-        if self.cursor is None or self.cursor > self.highest:
-            return None
-        if self._has(self.cursor) and not self._headless():
-            end, whole = (self.cursor + 1, True) if self._single else self._run_end()
-            if whole:
-                return [self._take(end)]
-        hole = self._front_hole()
-        if hole is None or now < deadline(hole):
-            return None
-        return self._give_up(now)
+    def _lowest_held(self) -> int:
+        """The lowest number held; there is one."""
+        while self._lowest not in self._held:
+            self._lowest += 1
+        return self._lowest
 
-    def _headless(self) -> bool:
-        """The first packet to come is not the first of its frame: a hole of at least one number lies before it."""
-        assert self.cursor is not None
-        if self._released or self._single or self._framing.begins(self._data(self.cursor)):
-            return False
-        self.cursor, self._scanned = self.cursor - 1, 0
-        return True
+    def _next_held(self, number: int) -> int | None:
+        """The lowest number held that is not below this one."""
+        return next((n for n in range(number, self.highest + 1) if n in self._held), None)
 
-    def _give_up(self, now: int) -> list[Frame]:
+    def _timestamp_before(self, after: int, number: int) -> int:
+        """Of a missing packet: counted back from the next one that is here, by its duration."""
+        step = self._framing.duration(self._payload(after)) or 0
+        return self._held[after][_TIMESTAMP] - (after - number) * step
+
+    def _give_up(self, now: int, frames: list[Frame]) -> None:
         """Goes on without the hole in front."""
         assert self.cursor is not None
         if self._single:
-            return [self._missing(self.cursor, now)]
-        if not self._has(self.cursor):
-            after = self._next_present(self.cursor)
-            assert after is not None
-            if self._framing.begins(self._data(after)):
-                self.skip_to(after)
-                return []
-            return [self._take(self._damaged_end(after))]
-        return [self._take(self._damaged_end(self.cursor))]
+            frames.append(self._missing(self.cursor, now))
+            return
+        first = self.cursor if self.cursor in self._held else self._lowest_held()
+        if first > self.cursor and self._framing.begins(self._payload(first)):
+            self.skip_to(first)
+        else:
+            frames.append(self._take(self._damaged_end(first)))
 
     def _damaged_end(self, at: int) -> int:
-        """One past the last number of the frame that `at` (present) belongs to, over the holes inside it."""
-        timestamp = self._timestamp[at % self._capacity]
+        """One past the last number of the frame that `at` (held) belongs to, over the holes inside it."""
+        timestamp = self._held[at][_TIMESTAMP]
         while True:
-            while self._has(at) and self._timestamp[at % self._capacity] == timestamp:
+            while (held := self._held.get(at)) is not None and held[_TIMESTAMP] == timestamp:
                 at += 1
-                if self._marker[(at - 1) % self._capacity]:
+                if held[_MARKER]:
                     return at
-            if self._has(at):
+            after = self._next_held(at)
+            if held is not None or after is None:
                 return at
-            after = self._next_present(at)
-            if after is None:
-                return at
-            if self._timestamp[after % self._capacity] != timestamp:
+            if self._held[after][_TIMESTAMP] != timestamp:
                 # Its marker never came, so at least one of the missing was its own.
-                return after if self._framing.begins(self._data(after)) else at + 1
+                return after if self._framing.begins(self._payload(after)) else at + 1
             at = after
 
     def _take(self, end: int) -> Frame:
         assert self.cursor is not None
-        first, capacity = self.cursor, self._capacity
-        numbers = np.arange(first, end)
-        slots = numbers % capacity
-        here = self._sequence[slots] == numbers
-        arrivals = self._arrival[slots[here]]
-        payloads = tuple(self._data(int(n)) if ok else None for n, ok in zip(numbers, here, strict=True))
-        timestamp = int(self._timestamp[slots[int(np.argmax(here))]])
-        frame = Frame(first, end, timestamp, payloads, int(arrivals.min()), int(arrivals.max()), self._lost_before)
+        rows = [self._held.pop(number, None) for number in range(self.cursor, end)]
+        payloads = tuple(None if row is None else row[0][row[1] : row[2]] for row in rows)
+        here = [row for row in rows if row is not None]
+        arrivals = [row[_ARRIVAL] for row in here]
+        return self._frame(end, here[0][_TIMESTAMP], payloads, min(arrivals), max(arrivals))
+
+    def _missing(self, number: int, now: int) -> Frame:
+        timestamp = self._timestamp_before(self._lowest_held(), number)
+        return self._frame(number + 1, timestamp, (None,), now, now)
+
+    def _frame(self, end: int, timestamp: int, payloads: tuple[bytes | None, ...], first: int, last: int) -> Frame:
+        assert self.cursor is not None
+        frame = Frame(self.cursor, end, timestamp, payloads, first, last, self._lost_before)
         self._lost_before = 0
         self._release(end)
         return frame
 
-    def _missing(self, number: int, now: int) -> Frame:
-        after = self._next_present(number)
-        assert after is not None
-        frame = Frame(number, number + 1, self._timestamp_before(after, number), (None,), now, now, self._lost_before)
-        self._lost_before = 0
-        self._release(number + 1)
-        return frame
 
-    def _timestamp_before(self, after: int, number: int) -> int:
-        """Of a missing packet: counted back from the next one that is here, by its duration."""
-        step = self._framing.duration(self._data(after)) or 0
-        return int(self._timestamp[after % self._capacity]) - (after - number) * step
-
-    def following(self) -> bytes | None:
-        """The payload at the cursor, when it is here: in-band FEC for the frame just given up."""
-        if self.cursor is None or not self._has(self.cursor):
-            return None
-        return self._data(self.cursor)
-
-    def _data(self, sequence: int) -> bytes:
-        slot = sequence % self._capacity
-        size = int(self._size[slot])
-        return self._large[sequence] if size > SLOT_SIZE else self._payload[slot, :size].tobytes()
-
-    def waiting(self) -> Iterator[int]:
-        """The numbers missing between the cursor and the highest one seen, lowest first."""
-        if self.cursor is not None:
-            numbers = np.arange(self.cursor, self.highest + 1)
-            yield from (int(n) for n in numbers[self._sequence[numbers % self._capacity] != numbers])
+def _rows(packets: Packets) -> Iterator[_Held]:
+    """One copy of all payloads where they lie close together; else a copy of each."""
+    starts, lengths = packets.payload_offset, packets.payload_length
+    columns = [column.tolist() for column in (packets.timestamp, packets.marker, packets.arrival_time)]
+    first, end = int(starts.min()), int((starts + lengths).max())
+    if end - first <= 2 * int(lengths.sum()) + 1024:
+        data = repeat(packets.buffer[first:end].tobytes())
+        return zip(data, (starts - first).tolist(), (starts - first + lengths).tolist(), *columns, strict=False)
+    memory, ends = packets.buffer.data, (starts + lengths).tolist()
+    copies = [bytes(memory[start:stop]) for start, stop in zip(starts.tolist(), ends, strict=True)]
+    return zip(copies, repeat(0), lengths.tolist(), *columns, strict=False)

@@ -14,7 +14,9 @@ from receiver.config import Latency
 
 MILLISECOND = 1_000_000
 _WINDOW = 512
-"""frames: 10 s of 20 ms audio, 17 s of 30 fps video."""
+"""observations: at least 10 s of 20 ms audio, 17 s of 30 fps video."""
+_START = 16
+"""observations after which the delay no longer falls as freely as it rises."""
 _FALL_PER_SECOND = 4 * MILLISECOND
 """what a resampler bound to 0.5 % can follow."""
 
@@ -23,7 +25,10 @@ class TargetDelay(Protocol):
     """The delay between a packet of least transit and its playout, and how much longer a hole may hold it up."""
 
     def observe(self, lateness: int, now: int) -> None:
-        """One frame needed this much delay."""
+        """One frame, complete at `now`, needed this much delay. Call it in the order of capture, late frames apart."""
+
+    def rebase(self, slower: int) -> None:
+        """The least transit itself has grown by so much: what was late by that is not late any more."""
 
     @property
     def delay(self) -> int: ...
@@ -44,11 +49,16 @@ class FixedDelay:
     def observe(self, lateness: int, now: int) -> None:
         """A fixed delay learns nothing."""
 
+    def rebase(self, slower: int) -> None:
+        """It stands above the least transit, whatever that is."""
+
 
 class AdaptiveDelay:
     """The quantile of recent lateness that leaves `late_share` of the frames behind: up at once, down slowly.
 
-    One spike among 512 frames is below the quantile, so it costs itself only and leaves no delay behind.
+    A path that stands still for a moment makes a row of frames late that then come quicker than they were captured.
+    That is one event and counts as one frame, so a single spike costs itself only and leaves no delay behind; spikes
+    that come again and again are waited for.
     """
 
     def __init__(self, *, late_share: float, margin: int, start: int, ceiling: int = 2_000 * MILLISECOND) -> None:
@@ -57,6 +67,8 @@ class AdaptiveDelay:
         self._ceiling = ceiling
         self._recent = np.zeros(_WINDOW, np.int64)
         self._count = 0
+        self._last = (0, 0)
+        """lateness and moment of the frame before."""
         self._changed: int | None = None
         self.delay = start
 
@@ -65,15 +77,32 @@ class AdaptiveDelay:
         return max(10 * MILLISECOND, self.delay // 2)
 
     def observe(self, lateness: int, now: int) -> None:
+        if self._follows(lateness, now):
+            return
         self._recent[self._count % _WINDOW] = lateness
         self._count += 1
+        wanted = self._wanted()
+        elapsed = 0 if self._changed is None else max(0, now - self._changed)
+        self._changed = now if self._changed is None else max(now, self._changed)
+        fall = _FALL_PER_SECOND * elapsed // 1_000_000_000
+        self.delay = wanted if wanted > self.delay or self._count <= _START else max(wanted, self.delay - fall)
+
+    def _follows(self, lateness: int, now: int) -> bool:
+        """Whether it stood in the same queue as the frame before: it came after at most half the time that lies
+        between their captures, which is the time that passed and what the lateness fell by."""
+        (lateness_before, before), self._last = self._last, (lateness, now)
+        return self._count > 0 and now - before <= lateness_before - lateness
+
+    def _wanted(self) -> int:
         filled = min(self._count, _WINDOW)
         rank = min(filled - 1, int(self._quantile * filled))
-        wanted = min(self._ceiling, max(0, int(np.partition(self._recent[:filled], rank)[rank])) + self._margin)
-        elapsed = 0 if self._changed is None else now - self._changed
-        self._changed = now
-        fall = _FALL_PER_SECOND * elapsed // 1_000_000_000
-        self.delay = wanted if wanted > self.delay or filled <= 16 else max(wanted, self.delay - fall)
+        needed = int(np.partition(self._recent[:filled], rank)[rank])
+        return min(self._ceiling, max(0, needed) + self._margin)
+
+    def rebase(self, slower: int) -> None:
+        self._recent -= slower
+        self._last = self._last[0] - slower, self._last[1]
+        self.delay = max(self._margin, self.delay - slower)
 
 
 def policy(latency: Latency, media: str) -> TargetDelay:

@@ -65,7 +65,7 @@ class Pair:
     back: Link
     sender_clock: SenderClock
     wakes_every: int = 0
-    """ns: the receiver's socket is read at most so often, in batches, as under interrupt moderation."""
+    """ns: the receiver's loop turns at most so often, and reads batches then, as on a busy machine."""
     units: list[tuple[int, AccessUnit]] = field(default_factory=list)
     """what came out of the receiver, and when."""
     sender_events: list[tuple[int, object]] = field(default_factory=list)
@@ -109,14 +109,11 @@ class Pair:
         self.run(duration=SECOND)
 
     def _next(self, captured: int | None) -> int | None:
-        arrival = self.forward.next_time()
-        if arrival is not None:
-            arrival = max(arrival, self._read_at)
-        moments = [captured, arrival, self.back.next_time()]
+        moments = [captured, self.back.next_time()]
         if self.sender is not None and (timeout := self.sender.next_timeout()) is not None:
             moments.append(self.sender_clock.common(timeout))
-        if self.receiver is not None:
-            moments.append(self.receiver.next_timeout())
+        wakes = [self.forward.next_time(), None if self.receiver is None else self.receiver.next_timeout()]
+        moments += [max(wake, self._read_at) for wake in wakes if wake is not None]
         return min((m for m in moments if m is not None), default=None)
 
     def _capture(self, item: Item, start: int) -> None:
@@ -125,17 +122,26 @@ class Pair:
         self.sender.send(item.stream, unit, self.sender_clock.local(self.clock.now))
 
     def _deliver(self, now: int) -> None:
-        if now >= self._read_at and (arrived := self.forward.arrivals(now)):
-            self._read_at = now + self.wakes_every
-            if self.receiver is None:
-                self.unheard += len(arrived)
-            else:
-                for batch in _batches(arrived):
-                    self.receiver.handle_datagrams(batch, now)
+        if now >= self._read_at:
+            self._wake(now)
         if (returned := self.back.arrivals(now)) and self.sender is not None:
             local = self.sender_clock.local(now)
             for batch in _batches([(self.sender_clock.local(at), data, path) for at, data, path in returned]):
                 self.sender.handle_datagrams(batch, local)
+
+    def _wake(self, now: int) -> None:
+        """The receiver's turn: it reads what has come before it looks at what is due, as its program does."""
+        arrived = self.forward.arrivals(now)
+        if self.receiver is None:
+            self.unheard += len(arrived)
+            return
+        for batch in _batches(arrived):
+            self.receiver.handle_datagrams(batch, now)
+        due = self.receiver.next_timeout() <= now
+        if due:
+            self.receiver.handle_timeout(now)
+        if arrived or due:
+            self._read_at = now + self.wakes_every
 
     def _expire(self, now: int) -> None:
         if self.sender is not None:
@@ -143,8 +149,6 @@ class Pair:
             timeout = self.sender.next_timeout()
             if timeout is not None and timeout <= local:
                 self.sender.handle_timeout(local)
-        if self.receiver is not None and self.receiver.next_timeout() <= now:
-            self.receiver.handle_timeout(now)
 
     def _drain(self) -> None:
         now = self.clock.now
