@@ -109,16 +109,17 @@ def iperf(rate: float, seconds: float) -> Trial:
     server = subprocess.Popen(["iperf3", "-s", "-1", "-p", str(port)], stdout=subprocess.DEVNULL)
     try:
         time.sleep(0.3)
-        before = cpu_seconds(server.pid)
         command = ["iperf3", "-c", "127.0.0.1", "-p", port, "-u", "-l", SIZE, "-b", int(rate * SIZE * 8), "-J"]
         command += ["-t", max(1, round(seconds)), "-w", "2M"]
         output = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, check=True).stdout
         total = json.loads(output)["end"]["sum"]
-        time.sleep(0.05)
-        used = cpu_seconds(server.pid) - before if server.poll() is None else float("nan")
+        usage = os.wait4(server.pid, 0)[2]  # with -1 it ends by itself
+        server.returncode = 0
     finally:
-        server.terminate()
-        server.wait()
+        if server.returncode is None:
+            server.terminate()
+            server.wait()
+    used = usage.ru_utime + usage.ru_stime
     packets = max(1, total["packets"])
     return Trial(total["packets"] / total["seconds"], total["lost_percent"] / 100, used / packets * 1e6)
 

@@ -204,25 +204,38 @@ def test_the_interface_keeps_others_out(peer: socket.socket) -> None:
         assert receive(transport, 1) == [b"x"]
 
 
-@pytest.mark.parametrize("group", ["239.255.77.7", "ff15::7707"])
-def test_multicast_is_joined_on_the_interface(group: str) -> None:
-    try:
-        transport = open_transport(Listen(group, (0,)), interface="lo")
-        second = open_transport(Listen(group, transport.ports), interface="lo")
-    except (UsageError, ResourceError) as error:
-        pytest.skip(f"no multicast here: {error}")
-    kind = socket.AF_INET6 if ":" in group else socket.AF_INET
-    with transport, second, socket.socket(kind, socket.SOCK_DGRAM) as sock:
-        index = socket.if_nametoindex("lo")
-        if kind == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, index)
-        else:
-            sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton("127.0.0.1"))
+def multicast_sender(group: str, port: int) -> tuple[socket.socket, str]:
+    """A socket that can send to the group, and through which interface: not every loopback has a route for IPv6's."""
+    for index, name in socket.if_nameindex():
+        kind = socket.AF_INET6 if ":" in group else socket.AF_INET
+        sock = socket.socket(kind, socket.SOCK_DGRAM)
         try:
-            sock.sendto(b"to all", (group, transport.ports[0]))
-        except OSError as error:
-            pytest.skip(f"this machine cannot send to {group} on its loopback: {error}")
-        assert receive(transport, 1) == [b"to all"]
+            if kind == socket.AF_INET6:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, index)
+            else:
+                member = socket.inet_aton(group) + socket.inet_aton("0.0.0.0") + struct.pack("@i", index)
+                sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, member)
+            sock.sendto(b"nobody listens yet", (group, port))
+        except OSError:
+            sock.close()
+        else:
+            return sock, name
+    pytest.skip(f"no interface of this machine can send to {group}")
+
+
+@pytest.mark.parametrize("group", ["239.255.77.7", "ff11::7707"])
+def test_multicast_is_joined_on_the_interface(group: str) -> None:
+    """TTL 1, and for IPv6 a scope that ends at this host (ff11, RFC 4291 §2.7)."""
+    with open_transport(Listen(None, (0,))) as any_port:
+        port = any_port.ports[0]
+    sock, interface = multicast_sender(group, port)
+    with (
+        sock,
+        open_transport(Listen(group, (port,)), interface=interface) as first,
+        open_transport(Listen(group, (port,)), interface=interface) as second,
+    ):
+        sock.sendto(b"to all", (group, port))
+        assert receive(first, 1) == [b"to all"]
         assert receive(second, 1) == [b"to all"]
 
 
