@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from protocol.datagram import Batch, Transmission
 from protocol.errors import ProtocolError
@@ -22,6 +23,7 @@ from protocol.rtcp.app import App
 from protocol.rtcp.bye import Bye
 from protocol.rtcp.compound import RtcpPacket
 from protocol.rtcp.range import RangeAcknowledgement, SenderRange
+from protocol.rtcp.rr import ReceiverReport
 from protocol.rtcp.sdes import SourceDescription
 from protocol.rtcp.sr import SenderReport
 from protocol.rtp import REASONS, Headers, parse_batch, rtcp_mask
@@ -32,12 +34,13 @@ from receiver.jitter.sync import Offset, extras
 from receiver.jitter.target import policy
 from receiver.media import AccessUnit, Format, StreamKey
 from receiver.source import Source
+from receiver.sources import Heard, Sources
 from receiver.stream import Stream, StreamStatistics
 
-MAX_SOURCES = 64
-"""SSRCs remembered at once; of more, the one silent longest is forgotten if it never became a stream."""
 MAX_ENDED = 256
 """ended streams kept for the report."""
+MAX_PATHS = 64
+"""far ends remembered that no longer send."""
 DRAIN = 4_000_000_000
 """ns after which a number is closed (measurement.md)."""
 SILENCE = 1_000_000_000
@@ -91,7 +94,8 @@ class ReceiverSession:
         self._random = random.Random(config.seed)
         self._ssrc = self._random.getrandbits(32)
         self._began = now
-        self._sources: dict[int, Source] = {}
+        self._playable = np.array([pt in config.formats for pt in range(128)])
+        self._sources = Sources(self._open_source, self._forget)
         self._ended: list[StreamStatistics] = []
         self._forgotten = 0
         self._feedback: dict[Hashable, Feedback] = {}
@@ -109,27 +113,22 @@ class ReceiverSession:
         self._datagrams += len(batch)
         self._kernel_drops += batch.kernel_drops
         control = rtcp_mask(batch)
-        if control.any():
-            for index in np.flatnonzero(control):
-                self._handle_rtcp(batch.datagram(int(index)), int(batch.arrival_times[index]), batch.path, now)
-            if control.all():
-                return
-        headers = parse_batch(batch)
-        good = (headers.reason == 0) & ~control
-        if not good.all():
-            self._count_unparsed(headers.reason[~control & (headers.reason != 0)])
-        self._handle_rtp(headers, good, batch, now)
+        if not control.all():
+            self._handle_rtp(parse_batch(batch), ~control, batch, now)
+        for index in np.flatnonzero(control):  # a report that comes with its stream's first packets finds it known
+            self._handle_rtcp(batch.datagram(int(index)), int(batch.arrival_times[index]), batch.path, now)
 
     def handle_timeout(self, now: int) -> None:
         """Gives up holes, reports, closes. Drain the socket first: what counts is when a packet arrived."""
         for stream in self._alive():
             self._output.units += stream.advance(now)
-        for source in [s for s in self._sources.values() if s.ends_at is not None and s.ends_at <= now]:
+        for source in [s for s in self._sources if s.ends_at is not None and s.ends_at <= now]:
             self._end_source(source, source.why_ended, now)
         if now >= self._next_tick:
             self._next_tick = now + TICK
             self._watch_silence(now)
             self._synchronise()
+            self._tidy(now)
             for stream in self._alive():
                 stream.ledger.close(now, DRAIN)
         self._request_key_frames(now)
@@ -146,7 +145,7 @@ class ReceiverSession:
         """Monotonic ns of the next `handle_timeout`."""
         times = [self._next_tick]
         times += [deadline for s in self._alive() if (deadline := s.next_deadline()) is not None]
-        times += [s.ends_at for s in self._sources.values() if s.ends_at is not None]
+        times += [s.ends_at for s in self._sources if s.ends_at is not None]
         for path, feedback in self._feedback.items():
             if feedback.next_report is not None:
                 times.append(feedback.next_report)
@@ -169,19 +168,20 @@ class ReceiverSession:
 
     def close(self, now: int) -> None:
         """Everything held comes out, the accounts are final, the senders are told."""
-        for source in self._sources.values():
+        for source in self._sources:
             if source.stream is not None and not source.stream.ended:
                 self._end_source(source, "closed here", now)
+        self._unparsed["unconfirmed"] += self._sources.waiting
         for path, feedback in self._feedback.items():
             self._send(path, feedback.compound(self._report_inputs(path), [feedback.goodbye()], now))
 
     def statistics(self) -> SessionStatistics:
-        alive = [s.stream.statistics() for s in self._sources.values() if s.stream is not None]
+        alive = [s.stream.statistics() for s in self._sources if s.stream is not None]
         return SessionStatistics(
             (*self._ended, *alive),
-            {s.ssrc: s.cname for s in self._sources.values() if s.cname is not None},
+            {s.ssrc: s.cname for s in self._sources if s.cname is not None},
             self._datagrams,
-            dict(self._unparsed + Counter(unconfirmed=sum(s.unconfirmed for s in self._sources.values()))),
+            dict(self._unparsed + Counter(unconfirmed=self._sources.unconfirmed)),
             self._kernel_drops,
             self._forgotten,
             self._planned_skew(),
@@ -193,26 +193,28 @@ class ReceiverSession:
 
     # -- RTP --------------------------------------------------------------------------------------------------
 
-    def _handle_rtp(self, headers: Headers, good: np.ndarray, batch: Batch, now: int) -> None:
-        ssrcs = headers.ssrc[good]
-        if not len(ssrcs):
+    def _handle_rtp(self, headers: Headers, media: NDArray[np.bool_], batch: Batch, now: int) -> None:
+        playable = self._playable[headers.payload_type & 0x7F]
+        good = media & playable & (headers.reason == 0)
+        if not good.all():
+            self._count_unparsed(headers.reason[media])
+            self._unparsed["payload_type"] += int(np.count_nonzero(media & ~playable & (headers.reason == 0)))
+        elif (headers.ssrc == headers.ssrc[0]).all():
+            self._handle_ssrc(int(headers.ssrc[0]), headers, np.arange(len(headers)), batch, now)
             return
-        if good.all() and (ssrcs == ssrcs[0]).all():
-            self._handle_source(int(ssrcs[0]), headers, batch.arrival_times, batch, now)
-            return
-        for ssrc in dict.fromkeys(ssrcs.tolist()):
-            rows = np.flatnonzero(good & (headers.ssrc == ssrc))
-            self._handle_source(ssrc, headers.select(rows), batch.arrival_times[rows], batch, now)
+        for rows in _by_ssrc(headers.ssrc, np.flatnonzero(good)):
+            self._handle_ssrc(int(headers.ssrc[rows[0]]), headers, rows, batch, now)
 
-    def _handle_source(self, ssrc: int, headers: Headers, arrivals: np.ndarray, batch: Batch, now: int) -> None:
+    def _handle_ssrc(self, ssrc: int, headers: Headers, rows: NDArray[np.int64], batch: Batch, now: int) -> None:
+        """The rows of a batch that belong to one SSRC."""
         if self._config.ssrc not in (None, ssrc):
-            self._unparsed["other_ssrc"] += len(headers)
+            self._unparsed["other_ssrc"] += len(rows)
             return
-        payload_type = int(headers.payload_type[0])
-        source = self._sources.get(ssrc) or self._open_source(ssrc, payload_type, batch.path)
-        if source is None:
-            self._unparsed["payload_type"] += len(headers)
-            return
+        for heard in self._sources.hear(ssrc, headers, rows, batch, now):
+            self._receive(heard, now)
+
+    def _receive(self, heard: Heard, now: int) -> None:
+        source, headers, arrivals = heard.source, heard.headers, heard.arrival_times
         ours = headers.payload_type == source.payload_type
         if not ours.all():
             self._unparsed["payload_type"] += int(np.count_nonzero(~ours))
@@ -221,8 +223,8 @@ class ReceiverSession:
                 return
             headers, arrivals = headers.select(rows), arrivals[rows]
         before = source.stream
-        source.path = batch.path
-        for stream in source.receive(headers, arrivals, batch.buffer, now):
+        source.heard_from(heard.batch.path, now)
+        for stream in source.receive(headers, arrivals, heard.batch.buffer, now):
             self._end_stream(stream, "it restarted", now)
         if source.stream is not None:
             if source.stream is not before:
@@ -230,34 +232,21 @@ class ReceiverSession:
             self._output.units += source.stream.advance(now)
             self._heard(source.stream, now)
 
-    def _open_source(self, ssrc: int, payload_type: int, path: Hashable) -> Source | None:
-        form = self._config.formats.get(payload_type)
-        if form is None or not self._make_room():
-            return None
-        source = Source(ssrc, payload_type, form, path, self._open_stream, self._began)
-        self._sources[ssrc] = source
-        return source
+    def _open_source(self, ssrc: int, payload_type: int, path: Hashable, now: int) -> Source:
+        form = self._config.formats[payload_type]
+        return Source(ssrc, payload_type, form, path, self._open_stream, self._began, now)
 
-    def _make_room(self) -> bool:
-        """Random SSRCs never become streams: the oldest of those makes place for the next."""
-        if len(self._sources) < MAX_SOURCES:
-            return True
-        for ssrc, source in self._sources.items():
-            if source.stream is None or source.stream.ended:
-                self._forget(ssrc)
-                return True
-        return False
-
-    def _forget(self, ssrc: int) -> None:
-        source = self._sources.pop(ssrc)
-        self._unparsed["unconfirmed"] += source.unconfirmed
+    def _forget(self, source: Source, now: int) -> None:
+        self._end_source(source, "too many others", now)
         if source.stream is not None:
+            self._silent.pop(source.stream.key, None)
             self._keep_statistics(source.stream)
 
     def _keep_statistics(self, stream: Stream) -> None:
+        """For the report; when it is full, the shortest stream makes room."""
         self._ended.append(stream.statistics())
         if len(self._ended) > MAX_ENDED:
-            del self._ended[0]
+            self._ended.remove(min(self._ended, key=lambda ended: ended.packets))
             self._forgotten += 1
 
     def _open_stream(self, key: StreamKey, form: Format, payload_type: int, now: int) -> Stream:
@@ -276,8 +265,9 @@ class ReceiverSession:
             self._output.events.append(StreamResumed(stream.key, stream.format, now, stream.last_arrival - since))
 
     def _count_unparsed(self, reasons: np.ndarray) -> None:
-        for code, count in zip(*np.unique(reasons, return_counts=True), strict=True):
-            self._unparsed[REASONS[int(code)]] += int(count)
+        for code, count in enumerate(np.bincount(reasons).tolist()):
+            if code and count:
+                self._unparsed[REASONS[code]] += count
 
     # -- RTCP in ----------------------------------------------------------------------------------------------
 
@@ -291,22 +281,30 @@ class ReceiverSession:
 
     def _handle_packet(self, packet: RtcpPacket, arrival: int, path: Hashable, now: int) -> None:
         match packet:
+            case SenderReport() | ReceiverReport() if packet.ssrc == self._ssrc:
+                self._unparsed["own_packet_returned"] += 1
             case SenderReport():
-                if (source := self._sources.get(packet.ssrc)) is not None:
-                    source.rtcp_path = path
+                if (source := self._reported(packet.ssrc, now)) is not None:
+                    source.reported_from(path, now)
                     source.sender_report(packet, arrival)
             case SourceDescription():
                 for chunk in packet.chunks:
-                    if chunk.ssrc in self._sources and chunk.cname is not None:
-                        self._sources[chunk.ssrc].cname = chunk.cname
+                    if (source := self._sources.get(chunk.ssrc)) is not None and chunk.cname is not None:
+                        source.cname = chunk.cname
             case App():
                 self._handle_app(packet, path, now)
             case Bye():
                 for ssrc in packet.sources:
-                    if ssrc in self._sources:
-                        self._goodbye(self._sources[ssrc], now)
+                    if (source := self._sources.get(ssrc)) is not None:
+                        self._goodbye(source, now)
             case _:
                 pass  # reports and requests are for senders
+
+    def _reported(self, ssrc: int, now: int) -> Source | None:
+        """The source a sender report is about; that it came proves one of which a packet waits."""
+        for heard in self._sources.promote(ssrc, now):
+            self._receive(heard, now)
+        return self._sources.get(ssrc)
 
     def _goodbye(self, source: Source, now: int) -> None:
         if source.stream is not None and not source.stream.ended and source.ends_at is None:
@@ -340,7 +338,7 @@ class ReceiverSession:
         return self._feedback.setdefault(self._reply_path(source), self._new_feedback())
 
     def _sources_at(self, path: Hashable) -> Iterable[Source]:
-        return (s for s in self._sources.values() if s.stream is not None and self._reply_path(s) == path)
+        return (s for s in self._sources if s.stream is not None and self._reply_path(s) == path)
 
     def _report_inputs(self, path: Hashable) -> list[ReportInput]:
         inputs = []
@@ -367,9 +365,10 @@ class ReceiverSession:
                 requests = [feedback.picture_loss(ssrc) for ssrc in asked]
                 self._send(path, feedback.compound(self._report_inputs(path), requests, now))
             for ssrc in asked:
-                stream = self._sources[ssrc].stream
-                assert stream is not None
-                self._output.events.append(KeyFrameRequested(stream.key, now, stream.why_key_frame))
+                source = self._sources.get(ssrc)
+                assert source is not None
+                assert source.stream is not None
+                self._output.events.append(KeyFrameRequested(source.stream.key, now, source.stream.why_key_frame))
 
     def _send(self, path: Hashable, data: bytes) -> None:
         self._output.transmissions.append(Transmission((data,), path))
@@ -377,7 +376,13 @@ class ReceiverSession:
     # -- time -------------------------------------------------------------------------------------------------
 
     def _alive(self) -> Iterable[Stream]:
-        return (s.stream for s in self._sources.values() if s.stream is not None and not s.stream.ended)
+        return (s.stream for s in self._sources if s.stream is not None and not s.stream.ended)
+
+    def _tidy(self, now: int) -> None:
+        self._sources.tidy(now)
+        if len(self._feedback) > MAX_PATHS:
+            paths = {self._reply_path(source) for source in self._sources}
+            self._feedback = {path: feedback for path, feedback in self._feedback.items() if path in paths}
 
     def _end_source(self, source: Source, why: str, now: int) -> None:
         source.end()
@@ -392,7 +397,8 @@ class ReceiverSession:
         self._keep_statistics(stream)
 
     def _tell_end(self, stream: Stream, why: str, now: int) -> None:
-        self._output.events.append(StreamEnded(stream.key, stream.format, now, why, sum(1 for _ in self._alive())))
+        others = sum(1 for other in self._alive() if other.key not in self._silent)
+        self._output.events.append(StreamEnded(stream.key, stream.format, now, why, others))
 
     def _watch_silence(self, now: int) -> None:
         for stream in self._alive():
@@ -403,7 +409,7 @@ class ReceiverSession:
     def _offsets(self) -> list[tuple[Stream, Offset]]:
         """The streams whose capture times can be compared."""
         found: list[tuple[Stream, Offset]] = []
-        for source in self._sources.values():
+        for source in self._sources:
             stream = source.stream
             offset = None if stream is None or stream.ended else stream.playout_offset()
             if stream is not None and offset is not None and source.cname is not None:
@@ -419,3 +425,10 @@ class ReceiverSession:
     def _planned_skew(self) -> int | None:
         meant = {o.media: s.extra + o.playout_offset + o.device_latency for s, o in self._offsets()}
         return meant["audio"] - meant["video"] if len(meant) == 2 else None
+
+
+def _by_ssrc(ssrcs: NDArray[np.uint32], rows: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    """`rows` of each SSRC, each in order; `ssrcs` is of all rows."""
+    if len(rows):
+        order = rows[np.argsort(ssrcs[rows], kind="stable")]
+        yield from np.split(order, np.flatnonzero(np.diff(ssrcs[order])) + 1)

@@ -17,6 +17,12 @@ from receiver.jitter.buffer import Packets
 from receiver.media import Format, StreamKey
 from receiver.stream import Stream
 
+MOVED = 500_000_000
+"""ns of silence after which packets from another address mean that the sender has moved; before, that an echo or
+a loop repeats them (RFC 3550 §8.2)."""
+MOVED_REPORTS = 10_000_000_000
+GONE = 10_000_000_000
+"""ns of silence after which a source has no claim to its place."""
 LINGER = 500_000_000
 """ns after a goodbye in which packets on their way still count (measurement.md's drain once the range is final)."""
 
@@ -28,11 +34,19 @@ class Source:
     """The state of one SSRC. At most one of its numberings, the newest, is alive."""
 
     def __init__(
-        self, ssrc: int, payload_type: int, form: Format, path: Hashable, open_stream: OpenStream, listening_since: int
+        self,
+        ssrc: int,
+        payload_type: int,
+        form: Format,
+        path: Hashable,
+        open_stream: OpenStream,
+        listening_since: int,
+        now: int,
     ) -> None:
         self.ssrc, self.format, self.payload_type = ssrc, form, payload_type
         self.path = path
         self.rtcp_path: Hashable | None = None
+        self._heard = self._reported = now
         self.cname: str | None = None
         self.last_report: tuple[SenderReport, int] | None = None
         self.ends_at: int | None = None
@@ -61,6 +75,29 @@ class Source:
                 self._apply_range()
         return ended
 
+    def heard_from(self, path: Hashable, now: int) -> None:
+        """Packets came along this path."""
+        if path != self.path and now - self._heard >= MOVED:
+            self.path, self.rtcp_path = path, None
+        if path == self.path:
+            self._heard = now
+
+    def reported_from(self, path: Hashable, now: int) -> None:
+        """A sender report came along this path."""
+        if self.rtcp_path is None or now - self._reported >= MOVED_REPORTS:
+            self.rtcp_path = path
+        if path == self.rtcp_path:
+            self._reported = now
+
+    @property
+    def packets(self) -> int:
+        """Of the newest numbering."""
+        return 0 if self.stream is None else self.stream.packets
+
+    def standing(self, now: int) -> int:
+        """How much its place would be missed: the packets of a stream that goes on."""
+        return 0 if self.stream is None or self.stream.ended or now - self._heard > GONE else self.packets
+
     def _begin(self, segment: Segment, now: int) -> None:
         self.stream = self._open(StreamKey(self.ssrc, segment.epoch), self.format, self.payload_type, now)
         self.ends_at = None
@@ -71,7 +108,7 @@ class Source:
     @property
     def unconfirmed(self) -> int:
         """Packets that never became part of a stream."""
-        return self._tracker.unconfirmed
+        return self._tracker.unconfirmed + self._tracker.waiting
 
     # -- RTCP -------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,103 @@
+"""Which SSRCs are listened to. However much junk comes beside it, there is room for a new one that proves itself: two
+packets make a source, more are asked for once many are known, and the one of which least came makes room."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from protocol.datagram import Batch
+from protocol.rtp import Headers, parse_batch
+from receiver.candidates import Candidates
+from receiver.source import Source
+
+MAX_SOURCES = 64
+"""at once."""
+CROWDED = MAX_SOURCES // 2
+"""sources from which on a new one has to prove itself."""
+PROOF = 8
+"""packets, or a sender report, that prove it; otherwise two will do (RFC 3550 A.1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """Packets of a source."""
+
+    source: Source
+    headers: Headers
+    arrival_times: NDArray[np.int64]
+    batch: Batch
+    """that the headers' offsets point into."""
+
+
+class Sources:
+    """`open_source(ssrc, payload type, path, now)` makes one; `forget(source, now)` is told of those that make room."""
+
+    def __init__(
+        self, open_source: Callable[[int, int, Hashable, int], Source], forget: Callable[[Source, int], None]
+    ) -> None:
+        self._open, self._forget = open_source, forget
+        self._known: dict[int, Source] = {}
+        self._candidates = Candidates()
+
+    def __iter__(self) -> Iterator[Source]:
+        return iter(self._known.values())
+
+    def get(self, ssrc: int) -> Source | None:
+        return self._known.get(ssrc)
+
+    @property
+    def unconfirmed(self) -> int:
+        """Packets that were given up, or belong to no numbering of their source."""
+        return self._candidates.dropped + sum(source.unconfirmed for source in self)
+
+    @property
+    def waiting(self) -> int:
+        """Packets of SSRCs that are no sources yet."""
+        return len(self._candidates)
+
+    def hear(self, ssrc: int, headers: Headers, rows: NDArray[np.int64], batch: Batch, now: int) -> list[Heard]:
+        """The rows of a batch that belong to one SSRC; [] while they wait, what had waited before them otherwise."""
+        source = self._known.get(ssrc)
+        heard: list[Heard] = []
+        if source is None:
+            if self._candidates.count(ssrc) + len(rows) < (2 if len(self._known) < CROWDED else PROOF):
+                for row in rows.tolist():
+                    self._candidates.add(ssrc, batch.datagram(row), int(batch.arrival_times[row]), batch.path)
+                return []
+            heard = self.promote(ssrc, now)
+            source = heard[0].source if heard else self._admit(ssrc, headers.payload_type[rows[0]], batch.path, now)
+        if len(rows) == len(batch):
+            heard.append(Heard(source, headers, batch.arrival_times, batch))
+        else:
+            heard.append(Heard(source, headers.select(rows), batch.arrival_times[rows], batch))
+        return heard
+
+    def promote(self, ssrc: int, now: int) -> list[Heard]:
+        """Makes a source of what waits of this SSRC; [] when nothing does."""
+        waiting = self._candidates.take(ssrc)
+        if waiting is None:
+            return []
+        headers = parse_batch(waiting)
+        source = self._admit(ssrc, headers.payload_type[0], waiting.path, now)
+        return [Heard(source, headers, waiting.arrival_times, waiting)]
+
+    def tidy(self, now: int) -> None:
+        """Junk that looked like a stream for a moment does not make it hard for others for long."""
+        if len(self._known) >= CROWDED:
+            for source in [s for s in self if s.packets < PROOF and not s.standing(now)]:
+                self._leave(source, now)
+
+    def _admit(self, ssrc: int, payload_type: np.uint8, path: Hashable, now: int) -> Source:
+        if len(self._known) >= MAX_SOURCES:
+            self._leave(min(self, key=lambda source: source.standing(now)), now)
+        source = self._known[ssrc] = self._open(ssrc, int(payload_type), path, now)
+        return source
+
+    def _leave(self, source: Source, now: int) -> None:
+        self._forget(source, now)
+        del self._known[source.ssrc]
+        self._candidates.dropped += source.unconfirmed
