@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -58,15 +58,23 @@ def is_free(port: int, host: str = "") -> bool:
 class Process:
     """A program that runs beside the test. Its standard error (and output, unless piped) goes to a log file."""
 
-    def __init__(self, command: Sequence[object], folder: Path, name: str, *, pipe: bool = False) -> None:
+    def __init__(
+        self,
+        command: Sequence[object],
+        folder: Path,
+        name: str,
+        *,
+        pipe: bool = False,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.name = name
         self.log_path = folder / f"{name}.log"
         self.output_path = folder / f"{name}.out"
-        environment = os.environ | {"PYTHONPATH": str(ROOT), "NO_COLOR": "1", "PYTHONUNBUFFERED": "1"}
+        ours = {"PYTHONPATH": str(ROOT), "NO_COLOR": "1", "PYTHONUNBUFFERED": "1"}
         with self.log_path.open("wb") as log, self.output_path.open("wb") as output:
             self.process = subprocess.Popen(
-                [str(part) for part in command], cwd=ROOT, env=environment, stderr=log, stdout=output,
-                stdin=subprocess.PIPE if pipe else subprocess.DEVNULL,
+                [str(part) for part in command], cwd=ROOT, env={**os.environ, **ours, **(environment or {})},
+                stderr=log, stdout=output, stdin=subprocess.PIPE if pipe else subprocess.DEVNULL,
             )  # fmt: skip
 
     def __enter__(self) -> Process:
