@@ -37,7 +37,8 @@ class Interpolator:
         """`source` has shape (n, channels); the i-th of `frames` outputs stands at index `position` + i·`step` of it.
         Indexes from floor(position) - half + 1 to below `reach` must lie within it."""
         positions = position + step * np.arange(frames)
-        whole = np.floor(positions).astype(np.intp)
+        # Where a position is a whole number but for rounding, `reach` may have taken the sample before it.
+        whole = np.minimum(np.floor(positions), len(source) - self.half - 1).astype(np.intp)
         kernels = self._kernels[np.rint((positions - whole) * _PHASES).astype(np.intp)]
         first = int(whole[0]) - self.half + 1
         windows = np.lib.stride_tricks.sliding_window_view(source[first:], 2 * self.half, axis=0)
