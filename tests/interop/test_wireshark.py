@@ -14,6 +14,8 @@ from tests.interop import stage, wireshark
 from tests.support import peers
 
 NETWORK = ("--loss", "3%", "--delay", "20ms", "--jitter", "2ms", "--no-reordering", "--back", "delay", "--seed", "5")
+CLOCK_KNOWN = {"H264", "JPEG", "PCMU"}
+"""tshark computes no jitter for dynamic payload types whose clock rate it does not know."""
 
 
 @contextmanager
@@ -35,7 +37,7 @@ def captured(
         send = stage.sender(target.format(listen), clip, video, audio)
         with peers.Process(send, folder, "sender") as sending:
             assert sending.wait() == 0, sending.log
-        receiving.wait(5)
+        assert receiving.wait(5) == 0, receiving.log
         capture.interrupt()
         proxy.stop()
     yield file, port, json.loads(receiving.output)
@@ -55,7 +57,7 @@ def test_no_malformed_packet_and_the_same_figures(clip: Path, tmp_path: Path, vi
             seen, ledger = streams[told["ssrc"]], told["ledger"]
             assert seen.packets == ledger["arrived"]
             assert (ledger["lost"], seen.lost) == lost(tmp_path / "network.jsonl", told["ssrc"])
-            if kind == "video":
+            if told["encoding"] in CLOCK_KNOWN:
                 assert 0 < told["jitter_ms"] <= seen.max_jitter_ms + 1
 
 
