@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 NOT_COUNTED = {"width", "height", "device_latency_s", "rate", "channels"}
 TAKEOVER = 500_000_000
-"""ns without a unit after which another stream may take the place of the one played."""
+"""ns without a picture or sound of the stream that is played, after which another may take its place."""
+MAX_IGNORED = 64
+"""streams of which it is remembered that the person was told."""
 
 Player = VideoPlayer | AudioPlayer
 
@@ -54,7 +56,6 @@ class Playback:
         self._players: dict[str, Player] = {}
         self._before: dict[StreamKey, Played] = {}
         """what the output, which outlives streams, had counted when a stream began."""
-        self._last: dict[str, int] = {}
         self._finished: dict[StreamKey, Played] = {}
         self._ignored: set[StreamKey] = set()
         self._unplayable: set[StreamKey] = set()
@@ -66,7 +67,6 @@ class Playback:
         for unit in units:
             player = self._player(unit, now)
             if player is not None:
-                self._last[unit.format.media] = now
                 player.put(unit)
 
     def ending(self, key: StreamKey) -> None:
@@ -112,10 +112,10 @@ class Playback:
         return self._open(unit, now)
 
     def _is_alive(self, media: str, now: int) -> bool:
-        return media not in self._over and now - self._last[media] < TAKEOVER
+        return media not in self._over and now - self._players[media].played < TAKEOVER
 
     def _ignore(self, unit: AccessUnit) -> None:
-        if unit.stream not in self._ignored:
+        if unit.stream not in self._ignored and len(self._ignored) < MAX_IGNORED:
             self._ignored.add(unit.stream)
             self._log(f"a second {unit.format.media} stream comes in; --ssrc {unit.stream.ssrc} would play that one")
 
@@ -127,10 +127,10 @@ class Playback:
         try:
             if media == "video":
                 assert self._show is not None
-                player = VideoPlayer(unit, out_of_band(unit.format), self._show, self._on_damage)
+                player = VideoPlayer(unit, out_of_band(unit.format), self._show, self._on_damage, now)
             else:
                 assert self._timeline is not None
-                player = AudioPlayer(unit, self._timeline, self._device)
+                player = AudioPlayer(unit, self._timeline, self._device, now)
         except ProtocolError as error:
             self._log(f"cannot play {media}: {error}")
             self._unplayable.add(unit.stream)
@@ -138,7 +138,6 @@ class Playback:
         with self._lock:
             self._before[player.key] = self._measure(player, None)
             self._players[media] = player
-            self._last[media] = now
         self._over.discard(media)
         if media == "video":
             self._scheduler.begin()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -55,8 +56,11 @@ class VideoPlayer:
         out_of_band: bytes,
         show: Callable[[Image], None],
         on_damage: Callable[[StreamKey, str], None],
+        now: int,
     ) -> None:
         self.key = first.stream
+        self.played = now
+        """when the last picture came out of the decoder; before one did, when it began (monotonic ns)."""
         self._decoder = VideoDecoder(first.format, out_of_band)
         self._show, self._on_damage = show, on_damage
         self._thread = DecodeThread("decode-video", self._decode, self._flush)
@@ -69,6 +73,7 @@ class VideoPlayer:
 
     def _decode(self, unit: AccessUnit) -> None:
         for image in self._decoder.decode(unit):
+            self.played = time.monotonic_ns()
             self._show(image)
         if self._decoder.needs_key_frame and unit.missing == 0 and unit.data:
             self._on_damage(self.key, "the decoder cannot go on")
@@ -86,9 +91,11 @@ class AudioPlayer:
     """One audio stream into a timeline that the sound card pulls."""
 
     def __init__(
-        self, first: AccessUnit, timeline: AudioTimeline, device: Callable[[], AudioPlayoutStatistics]
+        self, first: AccessUnit, timeline: AudioTimeline, device: Callable[[], AudioPlayoutStatistics], now: int
     ) -> None:
         self.key = first.stream
+        self.played = now
+        """when sound that came was decoded last (monotonic ns)."""
         self._timeline = timeline
         self._device = device
         self._decoder = AudioDecoder(first.format)
@@ -102,6 +109,8 @@ class AudioPlayer:
 
     def _decode(self, unit: AccessUnit) -> None:
         for samples in self._decoder.decode(unit):
+            if unit.data and not samples.concealed:
+                self.played = time.monotonic_ns()
             self._timeline.push(samples)
 
     def statistics(self) -> AudioPlayoutStatistics:

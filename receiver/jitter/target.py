@@ -19,6 +19,8 @@ _START = 16
 """observations after which the delay no longer falls as freely as it rises."""
 _FALL_PER_SECOND = 4 * MILLISECOND
 """what a resampler bound to 0.5 % can follow."""
+_LEAP = 200 * MILLISECOND
+"""too much to be resampled away: sound leaps over that in one cut."""
 
 
 class TargetDelay(Protocol):
@@ -85,7 +87,8 @@ class AdaptiveDelay:
         elapsed = 0 if self._changed is None else max(0, now - self._changed)
         self._changed = now if self._changed is None else max(now, self._changed)
         fall = _FALL_PER_SECOND * elapsed // 1_000_000_000
-        self.delay = wanted if wanted > self.delay or self._count <= _START else max(wanted, self.delay - fall)
+        at_once = wanted > self.delay or self.delay - wanted > _LEAP or self._count <= _START
+        self.delay = wanted if at_once else max(wanted, self.delay - fall)
 
     def _follows(self, lateness: int, now: int) -> bool:
         """Whether it stood in the same queue as the frame before: it came after at most half the time that lies
@@ -95,7 +98,8 @@ class AdaptiveDelay:
 
     def _wanted(self) -> int:
         filled = min(self._count, _WINDOW)
-        rank = min(filled - 1, int(self._quantile * filled))
+        spikes = int(self._quantile < 1 and filled > _START)  # one costs itself only, also in a short time
+        rank = min(filled - 1 - spikes, int(self._quantile * filled))
         needed = int(np.partition(self._recent[:filled], rank)[rank])
         return min(self._ceiling, max(0, needed) + self._margin)
 
