@@ -12,9 +12,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.bench import live
-from tests.bench.live import FPS, HEIGHT, WIDTH, Feeder, Program, Reader, delays, proxy, python, show
-from tests.support import peers
+from tests.support import live, peers
+from tests.support.live import FPS, HEIGHT, WIDTH, Feeder, Program, Reader, delays, proxy, python, show
 
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(240)]
 
@@ -85,8 +84,7 @@ def run(
         stack.enter_context(peers.Process(proxy(maps, "--delay", DELAY), folder, "proxy")).wait_for_text("ready")
         receiver = stack.enter_context(Program(receive, folder / "receiver.log", read=True))
         reader = Reader(receiver.output(), raw=raw)
-        while not peers.is_bound(maps[0][1]):
-            time.sleep(0.02)
+        receiver.wait_for_port(maps[0][1])
         sender = stack.enter_context(Program(send, folder / "sender.log"))
         feeder = Feeder(folder / "in", SECONDS * FPS, raw=raw)
         feeder.join(SECONDS + 20)

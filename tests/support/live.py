@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tests.support import media
-from tests.support.peers import ROOT
+from tests.support.peers import ROOT, is_bound
 
 WIDTH, HEIGHT, FPS = 640, 360, 30
 SIZE = WIDTH * HEIGHT * 3 // 2
@@ -23,6 +23,7 @@ HEADER = f"YUV4MPEG2 W{WIDTH} H{HEIGHT} F{FPS}:1 Ip A1:1 C420jpeg\n".encode()
 MARK = b"FRAME\n"
 _CYCLE = 60
 _PIPE = 1 << 20
+_WAV_HEADER = 44
 _NUMBERS = 1 << 12
 """numbers that a picture's squares can tell apart."""
 
@@ -81,10 +82,48 @@ class Feeder:
             os.close(descriptor)
 
 
+class SoundReader:
+    """Reads the WAV stream that a program writes into a FIFO as it plays, from a thread of its own."""
+
+    def __init__(self, fifo: Path) -> None:
+        self._fifo = fifo
+        self._data = bytearray()
+        self._begin = 1 << 63
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def join(self, timeout: float) -> None:
+        """Until the FIFO was closed at its other end."""
+        self._thread.join(timeout)
+        assert not self._thread.is_alive(), "the receiving program did not close its sound"
+
+    @property
+    def sound(self) -> media.Sound:
+        """The first of its two channels, shape (frames,)."""
+        samples = np.frombuffer(self._data[: len(self._data) // 4 * 4], "<i2").reshape(-1, 2)[:, 0]
+        return samples.astype(np.float32) / np.float32(32768)
+
+    def time(self, frame: int) -> float:
+        """Monotonic ns at which a frame was played: each block is written when its first frame is due, and the one
+        that was read soonest says when the first of all was."""
+        return self._begin + frame * 1e9 / media.RATE
+
+    def _run(self) -> None:
+        descriptor = os.open(self._fifo, os.O_RDONLY)
+        try:
+            _fill(descriptor, memoryview(bytearray(_WAV_HEADER)))
+            while data := os.read(descriptor, 1 << 16):
+                self._begin = min(self._begin, time.monotonic_ns() - len(self._data) * 10**9 // (4 * media.RATE))
+                self._data += data
+        finally:
+            os.close(descriptor)
+
+
 class Reader:
     """Reads pictures from a pipe as they come, from a thread of its own, and remembers when which was there."""
 
     def __init__(self, descriptor: int, *, raw: bool = False) -> None:
+        """Of any size, or `raw`: I420 of WIDTH x HEIGHT, without YUV4MPEG2's header and marks."""
         self.read: dict[int, int] = {}
         """number → monotonic ns at which its last byte was there, the first time."""
         self.unreadable = 0
@@ -101,14 +140,13 @@ class Reader:
 
     def _run(self) -> None:
         with os.fdopen(self._descriptor, "rb", buffering=0) as pipe:
-            if not self._raw and not _line(pipe.fileno()):
-                return
-            picture = bytearray(SIZE)
-            while (self._raw or _line(pipe.fileno())) and _fill(pipe.fileno(), picture):
-                self._note(picture, time.monotonic_ns())
+            width, height = (WIDTH, HEIGHT) if self._raw else _size(_line(pipe.fileno()))
+            picture = np.empty((height * 3 // 2, width), np.uint8)
+            while (self._raw or _line(pipe.fileno())) and len(picture) and _fill(pipe.fileno(), picture.data.cast("B")):
+                self._note(picture[:height], time.monotonic_ns())
 
-    def _note(self, picture: bytearray, now: int) -> None:
-        code = media.read_number(np.frombuffer(picture, np.uint8).reshape(-1, WIDTH)[:HEIGHT])
+    def _note(self, luma: NDArray[np.uint8], now: int) -> None:
+        code = media.read_number(luma)
         if code is None:
             self.unreadable += 1
             return
@@ -127,7 +165,7 @@ class Program:
     """A program that runs beside a benchmark; its CPU time is known once it has ended."""
 
     def __init__(self, command: Sequence[object], log: Path, *, read: bool = False) -> None:
-        """`read`: its standard output is `self.output`, a pipe; else it goes to `log`, as errors do."""
+        """`read`: its standard output is a pipe, `output`; else it goes to `log`, as errors do."""
         self.log = log
         environment = os.environ | {"PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
         with log.open("wb") as file:
@@ -152,6 +190,14 @@ class Program:
         if self.cpu is None:
             self.process.kill()
             self.end(5)
+
+    def wait_for_port(self, port: int, timeout: float = 15.0) -> None:
+        """Until somebody has bound the UDP port."""
+        end = time.monotonic() + timeout
+        while not is_bound(port):
+            assert not self._ended(), f"{self.log.stem} ended:\n{self.log.read_text()[-2000:]}"
+            assert time.monotonic() < end, f"{self.log.stem} does not listen on port {port}"
+            time.sleep(0.02)
 
     def interrupt(self) -> None:
         """Ctrl-C."""
@@ -210,14 +256,19 @@ def _write(descriptor: int, data: bytes) -> None:
         rest = rest[os.write(descriptor, rest) :]
 
 
-def _fill(descriptor: int, into: bytearray) -> bool:
-    rest = memoryview(into)
+def _fill(descriptor: int, rest: memoryview) -> bool:
     while rest:
         count = os.readv(descriptor, [rest])
         if not count:
             return False
         rest = rest[count:]
     return True
+
+
+def _size(header: bytes) -> tuple[int, int]:
+    """Width and height; 0 where the stream ended before it began."""
+    fields = {field[:1]: field[1:] for field in header.split()}
+    return int(fields.get(b"W", 0)), int(fields.get(b"H", 0))
 
 
 def _line(descriptor: int) -> bytes:
