@@ -51,9 +51,9 @@ class Pictures:
         """The last picture as PNG. Raises ResourceError."""
         if self.last is None:
             raise ResourceError(f"{path}: no picture was shown, so none is kept")
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
         written, data = cv2.imencode(".png", bgr(self.last.frame))
         try:
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
             Path(path).write_bytes(data.tobytes() if written else b"")
         except OSError as error:
             raise ResourceError(f"{path} cannot be written: {error.strerror}") from error
@@ -151,17 +151,19 @@ def open_outputs(
     overlay: Callable[[], Sequence[str]],
     on_shown: Callable[[Image, int], None],
     log: Log,
+    fail: Log,
 ) -> Outputs:
-    """Raises FatalError when what was asked for explicitly cannot be had; a default that cannot is one line."""
+    """Raises FatalError when what was asked for explicitly cannot be had; a default that cannot is one line. A file
+    that cannot be written any more is one line to `fail`."""
     timeline = None if config.audio == "none" else AudioTimeline(RATE, CHANNELS)
     scheduler = VideoScheduler()
     pictures = Pictures(scheduler, on_shown)
     outputs = Outputs(scheduler, pictures, timeline)
     mp4 = None
     if config.video.lower().endswith(".mp4"):
-        mp4 = Mp4File(config.video, RATE if timeline else None, CHANNELS, log)
+        mp4 = Mp4File(config.video, RATE if timeline else None, CHANNELS, fail)
     if timeline is not None:
-        outputs.sound = _open_sound(config, timeline, [mp4.hear] if mp4 else [], log)
+        outputs.sound = _open_sound(config, timeline, [mp4.hear] if mp4 else [], log, fail)
         if outputs.sound is None:
             outputs.timeline = None
     if config.video == "window" and _display(config, log):
@@ -173,7 +175,7 @@ def open_outputs(
         else:
             outputs.screen = Screen(pictures, [])
     else:
-        outputs.screen = Screen(pictures, [mp4 or PictureFile(config.video, log)])
+        outputs.screen = Screen(pictures, [mp4 or PictureFile(config.video, fail)])
     return outputs
 
 
@@ -188,7 +190,7 @@ def _display(config: ReceiverConfig, log: Log) -> bool:
 
 
 def _open_sound(
-    config: ReceiverConfig, timeline: AudioTimeline, listeners: list[Listener], log: Log
+    config: ReceiverConfig, timeline: AudioTimeline, listeners: list[Listener], log: Log, fail: Log
 ) -> AudioOutput | None:
     kind, _, name = config.audio.partition(":")
     if kind == "speaker":
@@ -199,5 +201,5 @@ def _open_sound(
                 raise
             log(f"{error}; sound is received and measured, not played")
             return VirtualSpeaker(timeline, listeners) if listeners else None
-    wav = WavFile(config.audio, RATE, CHANNELS, log)
+    wav = WavFile(config.audio, RATE, CHANNELS, fail)
     return VirtualSpeaker(timeline, listeners, [wav])

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from protocol.errors import FatalError
+from protocol.errors import FatalError, NoPeerError
 from protocol.payload import registry
 from receiver.account.histogram import Histogram
 from receiver.config import ReceiverConfig
@@ -101,17 +101,20 @@ class Receiver:
         self._began = time.monotonic_ns()
         self._events: list[ReportEvent] = []
         self._failure: Exception | None = None
+        self._output_error: str | None = None
         self._snapshot = Snapshot(0.0)
         self._rates = Rates()
         self._skew = Skew(lambda: self._outputs)
         self._intervals: list[dict[str, object]] = []
-        self._recorder = Recorder(config.record, log) if config.record else None
+        self._recorder = Recorder(config.record, self._output_failed) if config.record else None
         self._transport = open_transport(
             config.listen, bind=config.bind, interface=config.interface, family=config.family, gro=config.gro
         )
         if (warning := buffer_warning(self._transport)) is not None:
             log(warning)
-        self._outputs = open_outputs(config, overlay=self._overlay, on_shown=self._skew.shown, log=log)
+        self._outputs = open_outputs(
+            config, overlay=self._overlay, on_shown=self._skew.shown, log=log, fail=self._output_failed
+        )
         self._playback = Playback(
             show=None if self._outputs.pictures is None else self._outputs.show,
             scheduler=self._outputs.scheduler,
@@ -155,7 +158,7 @@ class Receiver:
         self._transport.close()
 
     def _conclude(self) -> tuple[int, dict[str, object]]:
-        error = None if self._snapshot.streams else "no packets came"
+        error = self._output_error if self._snapshot.streams else "no packets came"
         try:
             if self._config.picture is not None and self._outputs.pictures is not None:
                 self._outputs.pictures.save(self._config.picture)
@@ -169,7 +172,7 @@ class Receiver:
             error=error,
             intervals=self._intervals,
         )
-        return (0 if self._snapshot.streams else 3), report
+        return (NoPeerError.exit_code if not self._snapshot.streams else 1 if error else 0), report
 
     # -- the report thread ------------------------------------------------------------------------------------
 
@@ -209,6 +212,18 @@ class Receiver:
     def _overlay(self) -> list[str]:
         return overlay(self._snapshot)
 
+    # -- the threads that write ------------------------------------------------------------------------------
+
+    def _output_failed(self, line: str) -> None:
+        """A file takes nothing more (a full disk): the stream goes on, and the run ends with this as its error."""
+        self._log(line)
+        self._output_error = self._output_error or line
+        self._note("output_failed", line, time.monotonic_ns())
+
+    def _note(self, kind: str, why: str, when: int) -> None:
+        if len(self._events) < EVENTS:
+            self._events.append(ReportEvent((when - self._began) / 1e9, kind, why))
+
     # -- the network thread -----------------------------------------------------------------------------------
 
     def _deliver(self, units: list[AccessUnit]) -> None:
@@ -219,8 +234,7 @@ class Receiver:
                 self._recorder.write(unit, unit.playout_time - self._began, out_of_band(unit.format))
 
     def _event(self, event: Event) -> None:
-        if len(self._events) < EVENTS:
-            self._events.append(ReportEvent((event.time - self._began) / 1e9, KINDS[type(event)], str(event)))
+        self._note(KINDS[type(event)], str(event), event.time)
         if isinstance(event, LOGGED):
             self._log(str(event))
         if isinstance(event, Goodbye):
