@@ -57,6 +57,13 @@ class Feeder:
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
+    def wait_for(self, number: int, timeout: float = 60.0) -> None:
+        """Until the writing of that picture has begun."""
+        end = time.monotonic() + timeout
+        while number not in self.written:
+            assert time.monotonic() < end, f"picture {number} was not read in time"
+            time.sleep(0.01)
+
     def join(self, timeout: float) -> None:
         """Until the last picture has been written."""
         self._thread.join(timeout)
@@ -212,6 +219,11 @@ class Program:
             time.sleep(0.02)
         assert self.cpu is not None
         return self.cpu
+
+    def used(self) -> float:
+        """CPU seconds so far, to a hundredth."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def memory(self) -> int:
         """Resident bytes now."""
