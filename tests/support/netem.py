@@ -101,6 +101,8 @@ class Fate:
     """delivered, corrupted, exempt, dropped (scripted), blackout, lost, burst or queue."""
     arrivals: tuple[int, ...]
     """one for each copy, in ns; () when it never arrives."""
+    path: Any = None
+    """as given to `Link.send`."""
 
 
 class Draws:
@@ -216,7 +218,7 @@ class Link:
         with it: several port pairs may share one link."""
         if self._origin is None:
             self._origin = now
-        fate, data = self._decide(datagram, now)
+        fate, data = self._decide(datagram, now, path)
         if self._keep_log:
             self.log.append(fate)
         self.counts[fate.what] += 1
@@ -241,26 +243,26 @@ class Link:
         """When the next datagram arrives; None: nothing is under way."""
         return self._under_way[0][0] if self._under_way else None
 
-    def _decide(self, datagram: bytes, now: int) -> tuple[Fate, bytes]:
+    def _decide(self, datagram: bytes, now: int, path: Any) -> tuple[Fate, bytes]:
         """The fate, and the bytes as they will arrive."""
         c = self.conditions
         size, head = len(datagram), datagram[:12]
         assert self._origin is not None
         if c.only is not None and not c.only(datagram):
-            return Fate(-1, now, size, head, "exempt", (now + c.delay,)), datagram
+            return Fate(-1, now, size, head, "exempt", (now + c.delay,), path), datagram
         index, self._index = self._index, self._index + 1
         drawn = {use: stream.next() for use, stream in self._draws.items()}
         what = self._loss(index, now - self._origin, drawn)
         departure = None if what is not None else self._bottleneck.depart(now - self._origin, size)
         if departure is None:
-            return Fate(index, now, size, head, what or "queue", ()), datagram
+            return Fate(index, now, size, head, what or "queue", (), path), datagram
         arrivals = [self._arrival(index, departure + self._origin, drawn["jitter"])]
         if index in c.repeat or drawn["copy"] < c.duplication:
             arrivals.append(self._arrival(index, departure + self._origin, drawn["jitter_copy"]))
         if drawn["corrupt"] < c.corruption:
             damaged = flip(datagram, int(drawn["corrupt_at"] * size * 8))
-            return Fate(index, now, size, head, "corrupted", tuple(arrivals)), damaged
-        return Fate(index, now, size, head, "delivered", tuple(arrivals)), datagram
+            return Fate(index, now, size, head, "corrupted", tuple(arrivals), path), damaged
+        return Fate(index, now, size, head, "delivered", tuple(arrivals), path), datagram
 
     def _loss(self, index: int, moment: int, drawn: Mapping[str, float]) -> str | None:
         c = self.conditions
