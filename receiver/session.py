@@ -286,6 +286,7 @@ class ReceiverSession:
             case SenderReport():
                 if (source := self._reported(packet.ssrc, now)) is not None:
                     source.reported_from(path, now)
+                    self._follow_paths(now)
                     source.sender_report(packet, arrival)
             case SourceDescription():
                 for chunk in packet.chunks:
@@ -336,6 +337,14 @@ class ReceiverSession:
 
     def _feedback_for(self, source: Source) -> Feedback:
         return self._feedback.setdefault(self._reply_path(source), self._new_feedback())
+
+    def _follow_paths(self, now: int) -> None:
+        """Reports leave along the paths senders have now; one that no sender has any more is forgotten."""
+        for source in self._sources:
+            if source.stream is not None and not source.stream.ended:
+                self._feedback_for(source).heard(now)
+        for path in [path for path in self._feedback if not any(self._sources_at(path))]:
+            del self._feedback[path]
 
     def _sources_at(self, path: Hashable) -> Iterable[Source]:
         return (s for s in self._sources if s.stream is not None and self._reply_path(s) == path)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
+
 import pytest
 
 from tests.support import pair, traffic, truth
@@ -11,13 +14,13 @@ from tests.support.netem import Conditions, GilbertElliott, rtp_only
 MS = MILLISECOND
 
 
-def both(duration: int) -> object:
+def both(duration: int) -> Iterator[traffic.Item]:
     return traffic.together(traffic.video(duration), traffic.audio(duration, stream=1))
 
 
 def test_a_clean_path_delivers_every_unit_as_it_was_sent() -> None:
     p = pair.meet(Conditions(delay=20 * MS))
-    p.run(both(3 * SECOND))  # type: ignore[arg-type]
+    p.run(both(3 * SECOND))
     p.finish()
     assert p.sender is not None
     assert p.sender.closed
@@ -37,7 +40,7 @@ BAD = {
 @pytest.mark.parametrize("name", BAD)
 def test_the_ledger_is_the_truth(name: str) -> None:
     p = pair.meet(BAD[name], seed=4)
-    p.run(both(5 * SECOND))  # type: ignore[arg-type]
+    p.run(both(5 * SECOND))
     p.finish()
     assert p.receiver is not None
     told = {stream.key.ssrc: stream for stream in p.receiver.statistics().streams}
@@ -65,3 +68,13 @@ def test_nobody_hears_what_is_sent_before_the_receiver_starts() -> None:
     p.receiver = receiver
     p.run(traffic.audio(SECOND, stream=1, first=50))
     assert p.units
+
+
+def test_in_the_classical_layout_reports_go_to_where_rtcp_comes_from() -> None:
+    streams = [replace(s, rtp_path=s.media, rtcp_path=f"{s.media} RTCP") for s in (pair.VIDEO, pair.AUDIO)]
+    p = pair.meet(Conditions(delay=20 * MS), streams=streams)
+    p.run(both(3 * SECOND))
+    assert {fate.path for fate in p.back.log} == {"video RTCP", "audio RTCP"}
+    assert p.sender is not None
+    for stream in p.sender.statistics(p.sender_clock.local(p.clock.now)).streams:
+        assert stream.rtt_ms == pytest.approx(40, abs=1)
