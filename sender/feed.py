@@ -59,13 +59,16 @@ class Feed(Generic[T]):
         *,
         request_key_frame: Callable[[], None] = lambda: None,
         skipped: Callable[[], int] = lambda: 0,
+        flush: Callable[[], list[AccessUnit]] = list,
         finish: Callable[[], None] = lambda: None,
         log: Callable[[str], None],
     ) -> None:
-        """`close` ends a `read` in progress; `skipped` counts what the source itself left out; `finish` comes last."""
+        """`close` ends a `read` in progress; `skipped` counts what the source itself left out; `flush` gives what the
+        encoder holds when the source has ended; `finish` comes last."""
         self.media = media
         self.request_key_frame = request_key_frame
-        self._read, self._encode, self._close, self._finish = read, encode, close, finish
+        self._read, self._encode, self._flush = read, encode, flush
+        self._close, self._finish = close, finish
         self._skipped, self._log = skipped, log
         self._units = self._dropped = 0
         self._error: str | None = None
@@ -97,8 +100,9 @@ class Feed(Generic[T]):
             while not self._stopping.is_set():
                 captured = self._read()
                 if captured is None:
+                    self._forward(self._flush(), outbox, stream)
                     break
-                self._forward(captured, outbox, stream)
+                self._forward(self._encode(captured), outbox, stream)
         except SteadycastError as error:
             self._fail(str(error))
         except Exception as error:  # a mistake in the program must not take the other stream with it
@@ -113,8 +117,8 @@ class Feed(Generic[T]):
             self._error = why
             self._log(f"{self.media} ends: {why}")
 
-    def _forward(self, captured: T, outbox: Outbox, stream: int) -> None:
-        for unit in self._encode(captured):
+    def _forward(self, units: list[AccessUnit], outbox: Outbox, stream: int) -> None:
+        for unit in units:
             self._units += 1
             if not outbox.put(stream, unit):
                 self._dropped += 1

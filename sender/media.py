@@ -117,4 +117,7 @@ class AudioEncoder(Protocol):
 
     def encode(self, sound: Sound) -> list[AccessUnit]: ...
 
+    def flush(self) -> list[AccessUnit]:
+        """The last packets, when the sound has ended."""
+
     def close(self) -> None: ...

@@ -195,6 +195,7 @@ def _plan_audio(config: SenderConfig, source: AudioSource, log: Log) -> tuple[Fe
         encoder.encode,
         source.close,
         skipped=lambda: _left_out(source),
+        flush=encoder.flush,
         finish=encoder.close,
         log=log,
     )

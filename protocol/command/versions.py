@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from importlib import metadata
 
-_PACKAGES = ("steadycast", "av", "numpy", "opencv-python", "sounddevice", "soxr")
+_PACKAGES = ("steadycast", "av", "numpy", "opencv-python", "sounddevice")
 
 
 def version(package: str = "steadycast") -> str | None:

@@ -67,19 +67,26 @@ class BlockEncoder:
         self.packet_time = frames * SECOND // clock_rate
         self.format_parameters: dict[str, str] = {}
         self._code = code
-        self._pre_skip = pre_skip * SECOND // clock_rate
+        self._pre_skip = pre_skip
         self._conformer = Conformer(rate, clock_rate, channels)
         self._framer = Framer(frames, channels, clock_rate)
 
     def encode(self, sound: Sound) -> list[AccessUnit]:
         """The packets that are full now. Raises ResourceError when the codec fails."""
-        return [
-            AccessUnit(self._code(block.samples), block.position, block.capture_time - self._pre_skip)
-            for block in self._framer.push(self._conformer.push(sound))
-        ]
+        return self._units(self._framer.push(self._conformer.push(sound)))
+
+    def flush(self) -> list[AccessUnit]:
+        """The last packets, filled up with silence; nothing may follow. Raises ResourceError when the codec fails."""
+        rest = self._conformer.flush()
+        blocks = [] if rest is None else self._framer.push(rest)
+        return self._units(blocks + self._framer.flush(self._pre_skip))
+
+    def _units(self, blocks: list[Sound]) -> list[AccessUnit]:
+        early = self._pre_skip * SECOND // self.clock_rate
+        return [AccessUnit(self._code(block.samples), block.position, block.capture_time - early) for block in blocks]
 
     def close(self) -> None:
-        """What does not fill a packet is not sent."""
+        """Nothing is held that must be let go."""
 
 
 def _open_l16(rate: int, channels: int) -> BlockEncoder:

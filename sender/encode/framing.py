@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import soxr
 from numpy.typing import NDArray
 
+from sender.libraries import av
 from sender.media import Sound
+
+if TYPE_CHECKING:
+    from av import AudioFrame
 
 SECOND = 1_000_000_000
 
@@ -24,12 +29,15 @@ def remix(samples: NDArray[np.float32], channels: int) -> NDArray[np.float32]:
 
 class Conformer:
     """Changes rate and channels as the sound passes. Positions and times stay those of the sound itself:
-    soxr holds about 9 ms back, but what it gives is not shifted."""
+    FFmpeg's resampler holds at most 2 ms back, always as much, and what it gives is not shifted."""
 
     def __init__(self, rate: int, output_rate: int, channels: int) -> None:
         self._rate, self._output_rate, self._channels = rate, output_rate, channels
+        self._layout = "mono" if channels == 1 else "stereo"
         self._expected: int | None = None
         self._position = 0
+        self._captured = (0, 0)
+        """a position of the input, and its capture time."""
 
     def push(self, sound: Sound) -> Sound:
         """The next block at the output's rate; it may be empty."""
@@ -39,14 +47,28 @@ class Conformer:
         if sound.position != self._expected:
             self._restart(sound.position)
         self._expected = sound.position + len(samples)
-        output = self._stream.resample_chunk(np.ascontiguousarray(samples))
-        position = self._position
-        self._position += len(output)
-        ahead = position * SECOND // self._output_rate - sound.position * SECOND // self._rate
-        return Sound(output, sound.capture_time + ahead, position)
+        self._captured = sound.position, sound.capture_time
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples.T), "fltp", self._layout)
+        frame.sample_rate = self._rate
+        return self._output(self._resampler.resample(frame))
+
+    def flush(self) -> Sound | None:
+        """What was held back, at the end; None where nothing is."""
+        if self._expected is None:
+            return None
+        self._expected = None
+        return self._output(self._resampler.resample(None))
+
+    def _output(self, frames: list[AudioFrame]) -> Sound:
+        nothing = np.zeros((0, self._channels), np.float32)
+        samples = np.concatenate([nothing, *(frame.to_ndarray().T for frame in frames)], dtype=np.float32)
+        position, (known, captured) = self._position, self._captured
+        self._position += len(samples)
+        ahead = position * SECOND // self._output_rate - known * SECOND // self._rate
+        return Sound(samples, captured + ahead, position)
 
     def _restart(self, position: int) -> None:
-        self._stream = soxr.ResampleStream(self._rate, self._output_rate, self._channels, dtype="float32", quality="HQ")
+        self._resampler = av.AudioResampler("fltp", self._layout, self._output_rate)
         self._position = round(position * self._output_rate / self._rate)
 
 
@@ -61,12 +83,24 @@ class Framer:
         self._frames, self._rate = frames, rate
         self._held = np.zeros((0, channels), np.float32)
         self._position: int | None = None
+        self._time = (0, 0)
+        """when the sample at a position was captured."""
 
     def push(self, sound: Sound) -> list[Sound]:
+        self._time = sound.capture_time, sound.position
         blocks = self._bridge(sound)
         end = (self._position or 0) + len(self._held)
         self._held = np.concatenate((self._held, sound.samples))
         return blocks + self._cut(sound.capture_time, end)
+
+    def flush(self, silence: int) -> list[Sound]:
+        """What is in hand, `silence` samples after it, and what the last block lacks. At the end."""
+        if self._position is None:
+            return []
+        time, position = self._time
+        self._pad(silence)
+        self._pad(-len(self._held) % self._frames)
+        return self._cut(time, position)
 
     def _bridge(self, sound: Sound) -> list[Sound]:
         """Brings what is held up to the sound's position."""

@@ -193,9 +193,7 @@ def listen(path: Path, source: Sound, rate: int = RATE, stretch: float = 0.5) ->
     """Judges a WAV file by `source` (shape (frames,), at `rate`), resampled to the file's rate."""
     heard, heard_rate = read_sound(path)
     if heard_rate != rate:
-        import soxr
-
-        source = soxr.resample(source, rate, heard_rate)
+        source = _resampled(source, rate, heard_rate)
     size = round(stretch * heard_rate)
     silence = np.zeros(size, np.float32)  # the first stretch may begin before the source, the last end after it
     source = np.concatenate((silence, source, silence))
@@ -205,6 +203,13 @@ def listen(path: Path, source: Sound, rate: int = RATE, stretch: float = 0.5) ->
         if np.sqrt(np.mean(heard[at : at + size] ** 2)) > 0.01
     ]
     return Heard([r for r, _ in found], [(at - size) / heard_rate for _, at in found], len(heard) / heard_rate)
+
+
+def _resampled(sound: Sound, rate: int, wanted: int) -> Sound:
+    resampler = av.AudioResampler("fltp", "mono", wanted)
+    frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(sound[None], np.float32), "fltp", "mono")
+    frame.sample_rate = rate
+    return np.concatenate([part.to_ndarray()[0] for part in (*resampler.resample(frame), *resampler.resample(None))])
 
 
 def best_match(part: Sound, whole: Sound) -> tuple[float, int]:

@@ -201,3 +201,24 @@ def test_resampling_starts_again_after_a_hole():
 def test_what_cannot_be_encoded_is_refused(codec, channels, hint):
     with pytest.raises(UsageError, match=hint):
         open_audio_encoder(codec, 48_000, channels)
+
+
+@pytest.mark.parametrize("codec", ["opus", "l16", "pcmu", "pcma"])
+@pytest.mark.parametrize("rate", [44_100, 48_000])
+def test_packets_leave_evenly_and_the_end_is_sent(codec: str, rate: int) -> None:
+    encoder = open_audio_encoder(codec, rate, 1)
+    block, duration = rate // 100, 1.234
+    total = int(rate * duration)
+    sent, counts = [], []
+    for start in range(0, total, block):
+        size = min(block, total - start)
+        units = encoder.encode(Sound(np.full((size, 1), 0.1, np.float32), start * 10**9 // rate, start))
+        counts.append(len(units))
+        sent += units
+    assert max(counts) <= -(-10_000_000 // encoder.packet_time) + 1, "no bursts"
+    sent += encoder.flush()
+    ticks = encoder.packet_time * encoder.clock_rate // 10**9
+    assert [unit.timestamp for unit in sent] == [n * ticks for n in range(len(sent))]
+    assert len(sent) * ticks >= duration * encoder.clock_rate - 1
+    times = np.array([unit.capture_time for unit in sent])
+    assert np.abs(np.diff(times) - encoder.packet_time).max() < 200_000
