@@ -42,20 +42,16 @@ class ReportInput:
 class Feedback:
     """Decides when to report to one far end, and keeps what the report before said."""
 
-    def __init__(self, ssrc: int, cname: str, rng: random.Random) -> None:
+    def __init__(self, ssrc: int, cname: str, rng: random.Random, now: int) -> None:
+        """A stream comes from there since `now`: the first report follows after half an interval (§6.3.2)."""
         self._ssrc, self._cname, self._random = ssrc, cname, rng
         bandwidth = timer.rtcp_bandwidth(SESSION_BANDWIDTH)
         self._timer = timer.RtcpTimer(bandwidth, timer.reduced_minimum(SESSION_BANDWIDTH))
-        self._allowance = timer.FeedbackAllowance.full(bandwidth, 0)
+        self._allowance = timer.FeedbackAllowance.full(bandwidth, now)
         self._prior: dict[int, tuple[int, int]] = {}
         self._asked: dict[int, int] = {}
-        self.next_report: int | None = None
-        """monotonic ns; None before the first packet from there."""
-
-    def heard(self, now: int) -> None:
-        """A stream comes from there: the first report follows after half an interval (§6.3.2)."""
-        if self.next_report is None:
-            self.next_report = now + self._timer.interval(self._random.random(), initial=True)
+        self.next_report = now + self._timer.interval(rng.random(), initial=True)
+        """monotonic ns."""
 
     def report(self, inputs: Sequence[ReportInput], now: int) -> bytes:
         """The regular report that is due, and the moment of the next."""
@@ -67,6 +63,7 @@ class Feedback:
         blocks = tuple(self._block(i, now) for i in inputs[:MAX_BLOCKS])
         source = SourceDescription((SdesChunk(self._ssrc, (SdesItem(CNAME, self._cname),)),))
         data = compound.serialize([ReceiverReport(self._ssrc, blocks), source, *more])
+        self._prior = {i.ssrc: (i.reception.expected, i.reception.received) for i in inputs}
         size = len(data) + IP_UDP_OVERHEAD
         self._timer = self._timer.with_packet(size)
         self._allowance = self._allowance.spend(size, now)
@@ -83,7 +80,6 @@ class Feedback:
         expected_before, received_before = self._prior.get(i.ssrc, (0, 0))
         expected = i.reception.expected - expected_before
         lost = expected - (i.reception.received - received_before)
-        self._prior[i.ssrc] = i.reception.expected, i.reception.received
         lsr, dlsr = (0, 0) if i.last_sr is None else (middle_32(i.last_sr[0]), short_from_ns(now - i.last_sr[1]))
         return ReportBlock(
             ssrc=i.ssrc,
@@ -102,15 +98,13 @@ class Feedback:
         ready = [ssrc for ssrc in wanting if now >= self._may_ask(ssrc)]
         if not ready or not self._allowance.allows(int(self._timer.average_size), now):
             return []
-        self._asked.update(dict.fromkeys(ready, now))
+        recent = {ssrc: asked for ssrc, asked in self._asked.items() if now - asked < PLI_INTERVAL}
+        self._asked = recent | dict.fromkeys(ready, now)
         return ready
 
-    def next_request(self, wanting: Iterable[int], now: int) -> int | None:
-        """Monotonic ns at which `ask_now` will have one; None when nothing is wanted."""
-        first = min((self._may_ask(ssrc) for ssrc in wanting), default=None)
-        if first is None:
-            return None
-        return max(first, self._allowance.next_time(int(self._timer.average_size), now))
+    def next_request(self, ssrc: int, now: int) -> int:
+        """Monotonic ns at which `ask_now` will let this one through."""
+        return max(self._may_ask(ssrc), self._allowance.next_time(int(self._timer.average_size), now))
 
     def _may_ask(self, ssrc: int) -> int:
         return self._asked[ssrc] + PLI_INTERVAL if ssrc in self._asked else 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -22,14 +22,14 @@ from protocol.rtcp import range as sender_range
 from protocol.rtcp.app import App
 from protocol.rtcp.bye import Bye
 from protocol.rtcp.compound import RtcpPacket
-from protocol.rtcp.range import RangeAcknowledgement, SenderRange
+from protocol.rtcp.range import SenderRange
 from protocol.rtcp.rr import ReceiverReport
 from protocol.rtcp.sdes import SourceDescription
 from protocol.rtcp.sr import SenderReport
 from protocol.rtp import REASONS, Headers, parse_batch, rtcp_mask
+from receiver.answers import Answers
 from receiver.config import Latency
 from receiver.events import Event, Goodbye, KeyFrameRequested, StreamEnded, StreamResumed, StreamSilent, StreamStarted
-from receiver.feedback import Feedback, ReportInput
 from receiver.jitter.sync import Offset, extras
 from receiver.jitter.target import policy
 from receiver.media import AccessUnit, Format, StreamKey
@@ -39,8 +39,6 @@ from receiver.stream import Stream, StreamStatistics
 
 MAX_ENDED = 256
 """ended streams kept for the report."""
-MAX_PATHS = 64
-"""far ends remembered that no longer send."""
 DRAIN = 4_000_000_000
 """ns after which a number is closed (measurement.md)."""
 SILENCE = 1_000_000_000
@@ -98,7 +96,7 @@ class ReceiverSession:
         self._sources = Sources(self._open_source, self._forget)
         self._ended: list[StreamStatistics] = []
         self._forgotten = 0
-        self._feedback: dict[Hashable, Feedback] = {}
+        self._answers = Answers(self._ssrc, config.cname, self._random, self._sources, config.rtcp_path)
         self._silent: dict[StreamKey, int] = {}
         self._output = SessionOutput()
         self._datagrams = self._kernel_drops = 0
@@ -125,16 +123,20 @@ class ReceiverSession:
         for source in [s for s in self._sources if s.ends_at is not None and s.ends_at <= now]:
             self._end_source(source, source.why_ended, now)
         if now >= self._next_tick:
-            self._next_tick = now + TICK
-            self._watch_silence(now)
-            self._synchronise()
-            self._tidy(now)
-            for stream in self._alive():
-                stream.ledger.close(now, DRAIN)
-        self._request_key_frames(now)
-        for path, feedback in self._feedback.items():
-            if feedback.next_report is not None and now >= feedback.next_report:
-                self._send(path, feedback.report(self._report_inputs(path), now))
+            self._tick(now)
+        self._output.transmissions += self._answers.reports(now)
+        for transmission, streams in self._answers.requests(now):
+            self._output.transmissions.append(transmission)
+            self._output.events += [KeyFrameRequested(stream.key, now, stream.why_key_frame) for stream in streams]
+
+    def _tick(self, now: int) -> None:
+        self._next_tick = now + TICK
+        self._watch_silence(now)
+        self._synchronise()
+        self._sources.tidy(now)
+        self._answers.tune(now)
+        for stream in self._alive():
+            stream.ledger.close(now, DRAIN)
 
     def poll(self) -> SessionOutput:
         """What is to be sent, decoded and told now."""
@@ -143,16 +145,10 @@ class ReceiverSession:
 
     def next_timeout(self) -> int:
         """Monotonic ns of the next `handle_timeout`."""
-        times = [self._next_tick]
-        times += [deadline for s in self._alive() if (deadline := s.next_deadline()) is not None]
-        times += [s.ends_at for s in self._sources if s.ends_at is not None]
-        for path, feedback in self._feedback.items():
-            if feedback.next_report is not None:
-                times.append(feedback.next_report)
-            request = feedback.next_request(self._wanting(path), self._next_tick - TICK)
-            if request is not None:
-                times.append(request)
-        return min(times)
+        times = [self._next_tick, self._answers.next_time(self._next_tick - TICK)]
+        times += [stream.next_deadline() for stream in self._alive()]
+        times += [source.ends_at for source in self._sources]
+        return min(time for time in times if time is not None)
 
     # -- what the rest of the receiver says -------------------------------------------------------------------
 
@@ -168,12 +164,10 @@ class ReceiverSession:
 
     def close(self, now: int) -> None:
         """Everything held comes out, the accounts are final, the senders are told."""
+        self._output.transmissions += self._answers.goodbye(now)
         for source in self._sources:
-            if source.stream is not None and not source.stream.ended:
-                self._end_source(source, "closed here", now)
+            self._end_source(source, "closed here", now)
         self._unparsed["unconfirmed"] += self._sources.waiting
-        for path, feedback in self._feedback.items():
-            self._send(path, feedback.compound(self._report_inputs(path), [feedback.goodbye()], now))
 
     def statistics(self) -> SessionStatistics:
         alive = [s.stream.statistics() for s in self._sources if s.stream is not None]
@@ -189,16 +183,14 @@ class ReceiverSession:
 
     def streams(self) -> list[Stream]:
         """The streams alive, for reading."""
-        return list(self._alive())
+        return self._alive()
 
     # -- RTP --------------------------------------------------------------------------------------------------
 
     def _handle_rtp(self, headers: Headers, media: NDArray[np.bool_], batch: Batch, now: int) -> None:
-        playable = self._playable[headers.payload_type & 0x7F]
-        good = media & playable & (headers.reason == 0)
+        good = media & (headers.reason == 0)
         if not good.all():
             self._count_unparsed(headers.reason[media])
-            self._unparsed["payload_type"] += int(np.count_nonzero(media & ~playable & (headers.reason == 0)))
         elif (headers.ssrc == headers.ssrc[0]).all():
             self._handle_ssrc(int(headers.ssrc[0]), headers, np.arange(len(headers)), batch, now)
             return
@@ -210,22 +202,21 @@ class ReceiverSession:
         if self._config.ssrc not in (None, ssrc):
             self._unparsed["other_ssrc"] += len(rows)
             return
-        for heard in self._sources.hear(ssrc, headers, rows, batch, now):
-            self._receive(heard, now)
+        if self._sources.get(ssrc) is None:
+            playable = self._playable[headers.payload_type[rows]]
+            self._unparsed["payload_type"] += int(np.count_nonzero(~playable))
+            rows = rows[playable]
+        if len(rows):
+            for heard in self._sources.hear(ssrc, headers, rows, batch, now):
+                self._receive(heard, now)
 
     def _receive(self, heard: Heard, now: int) -> None:
-        source, headers, arrivals = heard.source, heard.headers, heard.arrival_times
-        ours = headers.payload_type == source.payload_type
-        if not ours.all():
-            self._unparsed["payload_type"] += int(np.count_nonzero(~ours))
-            rows = np.flatnonzero(ours)
-            if not len(rows):
-                return
-            headers, arrivals = headers.select(rows), arrivals[rows]
+        source = heard.source
         before = source.stream
         source.heard_from(heard.batch.path, now)
-        for stream in source.receive(headers, arrivals, heard.batch.buffer, now):
+        for stream in source.receive(heard.headers, heard.arrival_times, heard.batch.buffer, now):
             self._end_stream(stream, "it restarted", now)
+            self._keep_statistics(stream)
         if source.stream is not None:
             if source.stream is not before:
                 self._started(source, now)
@@ -233,13 +224,11 @@ class ReceiverSession:
             self._heard(source.stream, now)
 
     def _open_source(self, ssrc: int, payload_type: int, path: Hashable, now: int) -> Source:
-        form = self._config.formats[payload_type]
-        return Source(ssrc, payload_type, form, path, self._open_stream, self._began, now)
+        return Source(ssrc, payload_type, self._config.formats, path, self._open_stream, self._began, now)
 
     def _forget(self, source: Source, now: int) -> None:
         self._end_source(source, "too many others", now)
         if source.stream is not None:
-            self._silent.pop(source.stream.key, None)
             self._keep_statistics(source.stream)
 
     def _keep_statistics(self, stream: Stream) -> None:
@@ -256,7 +245,7 @@ class ReceiverSession:
     def _started(self, source: Source, now: int) -> None:
         assert source.stream is not None
         self._output.events.append(StreamStarted(source.stream.key, source.format, now))
-        self._feedback_for(source).heard(now)
+        self._answers.tune(now)
         self._synchronise()
 
     def _heard(self, stream: Stream, now: int) -> None:
@@ -286,8 +275,8 @@ class ReceiverSession:
             case SenderReport():
                 if (source := self._reported(packet.ssrc, now)) is not None:
                     source.reported_from(path, now)
-                    self._follow_paths(now)
                     source.sender_report(packet, arrival)
+                    self._answers.tune(now)
             case SourceDescription():
                 for chunk in packet.chunks:
                     if (source := self._sources.get(chunk.ssrc)) is not None and chunk.cname is not None:
@@ -308,9 +297,9 @@ class ReceiverSession:
         return self._sources.get(ssrc)
 
     def _goodbye(self, source: Source, now: int) -> None:
-        if source.stream is not None and not source.stream.ended and source.ends_at is None:
+        if source.playing is not None and source.ends_at is None:
             source.goodbye(now, "the sender said goodbye")
-            self._output.events.append(Goodbye(source.stream.key, source.format, now))
+            self._output.events.append(Goodbye(source.playing.key, source.format, now))
 
     def _handle_app(self, packet: App, path: Hashable, now: int) -> None:
         meaning = sender_range.parse(packet)
@@ -320,92 +309,23 @@ class ReceiverSession:
         if source is not None:
             source.sender_range(meaning)
         if meaning.final:
-            known = RangeAcknowledgement(self._ssrc, meaning.ssrc, meaning.last).to_app()
-            feedback = self._feedback.setdefault(path, self._new_feedback())
-            self._send(path, feedback.compound(self._report_inputs(path), [known], now))
-
-    # -- RTCP out ---------------------------------------------------------------------------------------------
-
-    def _reply_path(self, source: Source) -> Hashable:
-        """Where the sender's RTCP comes from; before any came, where its media comes from (RFC 5761)."""
-        if self._config.rtcp_path is not None:
-            return self._config.rtcp_path
-        return source.path if source.rtcp_path is None else source.rtcp_path
-
-    def _new_feedback(self) -> Feedback:
-        return Feedback(self._ssrc, self._config.cname, self._random)
-
-    def _feedback_for(self, source: Source) -> Feedback:
-        return self._feedback.setdefault(self._reply_path(source), self._new_feedback())
-
-    def _follow_paths(self, now: int) -> None:
-        """Reports leave along the paths senders have now; one that no sender has any more is forgotten."""
-        for source in self._sources:
-            if source.stream is not None and not source.stream.ended:
-                self._feedback_for(source).heard(now)
-        for path in [path for path in self._feedback if not any(self._sources_at(path))]:
-            del self._feedback[path]
-
-    def _sources_at(self, path: Hashable) -> Iterable[Source]:
-        return (s for s in self._sources if s.stream is not None and self._reply_path(s) == path)
-
-    def _report_inputs(self, path: Hashable) -> list[ReportInput]:
-        inputs = []
-        for source in self._sources_at(path):
-            assert source.stream is not None
-            reception = source.stream.ledger.reception()
-            if reception is not None and not source.stream.ended:
-                last = source.last_report
-                sr = None if last is None else (last[0].ntp_timestamp, last[1])
-                inputs.append(ReportInput(source.ssrc, reception, source.stream.delay.jitter_ticks, sr))
-        return inputs
-
-    def _wanting(self, path: Hashable) -> list[int]:
-        return [
-            s.ssrc
-            for s in self._sources_at(path)
-            if s.stream is not None and not s.stream.ended and s.stream.wants_key_frame
-        ]
-
-    def _request_key_frames(self, now: int) -> None:
-        for path, feedback in self._feedback.items():
-            asked = feedback.ask_now(self._wanting(path), now)
-            if asked:
-                requests = [feedback.picture_loss(ssrc) for ssrc in asked]
-                self._send(path, feedback.compound(self._report_inputs(path), requests, now))
-            for ssrc in asked:
-                source = self._sources.get(ssrc)
-                assert source is not None
-                assert source.stream is not None
-                self._output.events.append(KeyFrameRequested(source.stream.key, now, source.stream.why_key_frame))
-
-    def _send(self, path: Hashable, data: bytes) -> None:
-        self._output.transmissions.append(Transmission((data,), path))
+            self._output.transmissions.append(self._answers.acknowledge(meaning, path, now))
 
     # -- time -------------------------------------------------------------------------------------------------
 
-    def _alive(self) -> Iterable[Stream]:
-        return (s.stream for s in self._sources if s.stream is not None and not s.stream.ended)
-
-    def _tidy(self, now: int) -> None:
-        self._sources.tidy(now)
-        if len(self._feedback) > MAX_PATHS:
-            paths = {self._reply_path(source) for source in self._sources}
-            self._feedback = {path: feedback for path, feedback in self._feedback.items() if path in paths}
+    def _alive(self) -> list[Stream]:
+        return [stream for source in self._sources if (stream := source.playing) is not None]
 
     def _end_source(self, source: Source, why: str, now: int) -> None:
         source.end()
-        if source.stream is not None and not source.stream.ended:
-            self._output.units += source.stream.end(now)
-            self._tell_end(source.stream, why, now)
+        if source.stream is not None:
+            self._end_stream(source.stream, why, now)
 
     def _end_stream(self, stream: Stream, why: str, now: int) -> None:
-        """A numbering that another of the same SSRC has replaced."""
+        if stream.ended:
+            return
         self._output.units += stream.end(now)
-        self._tell_end(stream, why, now)
-        self._keep_statistics(stream)
-
-    def _tell_end(self, stream: Stream, why: str, now: int) -> None:
+        self._silent.pop(stream.key, None)
         others = sum(1 for other in self._alive() if other.key not in self._silent)
         self._output.events.append(StreamEnded(stream.key, stream.format, now, why, others))
 
@@ -419,8 +339,8 @@ class ReceiverSession:
         """The streams whose capture times can be compared."""
         found: list[tuple[Stream, Offset]] = []
         for source in self._sources:
-            stream = source.stream
-            offset = None if stream is None or stream.ended else stream.playout_offset()
+            stream = source.playing
+            offset = None if stream is None else stream.playout_offset()
             if stream is not None and offset is not None and source.cname is not None:
                 latency = self._device_latency.get(source.format.media, 0)
                 found.append((stream, Offset(source.cname, source.format.media, offset, latency)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,8 @@ LINGER = 500_000_000
 
 OpenStream = Callable[[StreamKey, Format, int, int], Stream]
 """(key, format, payload type, now) -> a new stream."""
+Formats = Mapping[int, Format]
+"""by payload type."""
 
 
 class Source:
@@ -37,13 +39,13 @@ class Source:
         self,
         ssrc: int,
         payload_type: int,
-        form: Format,
+        formats: Formats,
         path: Hashable,
         open_stream: OpenStream,
         listening_since: int,
         now: int,
     ) -> None:
-        self.ssrc, self.format, self.payload_type = ssrc, form, payload_type
+        self.ssrc, self.payload_type, self.format = ssrc, payload_type, formats[payload_type]
         self.path = path
         self.rtcp_path: Hashable | None = None
         self._heard = self._reported = now
@@ -52,7 +54,8 @@ class Source:
         self.ends_at: int | None = None
         self.why_ended = ""
         self.stream: Stream | None = None
-        self._tracker = SourceTracker(form.clock_rate)
+        self._tracker = SourceTracker(self.format.clock_rate)
+        self._formats = formats
         self._open = open_stream
         self._listening_since = listening_since
         self._range: SenderRange | None = None
@@ -62,18 +65,43 @@ class Source:
     def receive(
         self, headers: Headers, arrival_times: NDArray[np.int64], buffer: NDArray[np.uint8], now: int
     ) -> list[Stream]:
-        """Packets of this SSRC; returns the streams that a new numbering ended."""
-        ended: list[Stream] = []
+        """Packets of this SSRC, all payload types; returns the streams that a new numbering replaced."""
+        replaced: list[Stream] = []
         for segment in self._tracker.track(headers, arrival_times, buffer):
             if self.stream is None or segment.epoch != self.stream.key.epoch:
-                if self.stream is not None and not self.stream.ended:
-                    ended.append(self.stream)
-                self._begin(segment, now)
-            assert self.stream is not None
-            self.stream.receive(_packets(segment), now)
+                if self.stream is not None:
+                    replaced.append(self.stream)
+                self.stream = self._begin(segment, now)
+            self.stream.receive(self._packets(segment, self.stream), now)
             if self._range is not None:
-                self._apply_range()
-        return ended
+                self._apply_range(self.stream)
+        return replaced
+
+    def _begin(self, segment: Segment, now: int) -> Stream:
+        """What was reported of the numbering before is not true of this one."""
+        payload_type = int(segment.headers.payload_type[0])
+        if payload_type in self._formats:
+            self.payload_type, self.format = payload_type, self._formats[payload_type]
+        stream = self._open(StreamKey(self.ssrc, segment.epoch), self.format, self.payload_type, now)
+        self.ends_at = None
+        if segment.epoch:
+            self._range = None
+            if self.last_report is not None and self.last_report[1] < segment.arrival_times[0]:
+                self.last_report = None
+        self._apply_report(stream, int(segment.timestamps[0]))
+        return stream
+
+    def _packets(self, segment: Segment, stream: Stream) -> Packets:
+        """For the jitter buffer; of other payload types (comfort noise, events) there is nothing to play."""
+        headers, lengths = segment.headers, segment.headers.payload_length
+        foreign = headers.payload_type != self.payload_type
+        if foreign.any():
+            stream.ignore(int(np.count_nonzero(foreign)))
+            lengths = np.where(foreign, 0, lengths)
+        return Packets(
+            segment.extended, segment.timestamps, headers.marker, segment.arrival_times,
+            headers.payload_offset, lengths, segment.buffer,
+        )  # fmt: skip
 
     def heard_from(self, path: Hashable, now: int) -> None:
         """Packets came along this path."""
@@ -90,20 +118,18 @@ class Source:
             self._reported = now
 
     @property
+    def playing(self) -> Stream | None:
+        """The newest numbering, while it goes on."""
+        return None if self.stream is None or self.stream.ended else self.stream
+
+    @property
     def packets(self) -> int:
         """Of the newest numbering."""
         return 0 if self.stream is None else self.stream.packets
 
     def standing(self, now: int) -> int:
         """How much its place would be missed: the packets of a stream that goes on."""
-        return 0 if self.stream is None or self.stream.ended or now - self._heard > GONE else self.packets
-
-    def _begin(self, segment: Segment, now: int) -> None:
-        self.stream = self._open(StreamKey(self.ssrc, segment.epoch), self.format, self.payload_type, now)
-        self.ends_at = None
-        if segment.epoch:
-            self._range = None
-        self._apply_report(int(segment.timestamps[0]))
+        return 0 if self.playing is None or now - self._heard > GONE else self.packets
 
     @property
     def unconfirmed(self) -> int:
@@ -116,26 +142,25 @@ class Source:
         self.last_report = report, arrival
         self._tracker.sender_report(report.ntp_timestamp, report.packet_count)
         if self.stream is not None:
-            self._apply_report(self.stream.newest_timestamp)
+            self._apply_report(self.stream, self.stream.newest_timestamp)
 
-    def _apply_report(self, newest: int) -> None:
+    def _apply_report(self, stream: Stream, newest: int) -> None:
         """SR may come before the first packet: its RTP timestamp is unwrapped near the newest one."""
-        if self.last_report is not None and self.stream is not None:
+        if self.last_report is not None:
             report = self.last_report[0]
             unwrapped = newest + difference(report.rtp_timestamp, newest & 0xFFFF_FFFF, 32)
-            self.stream.clock.sender_report(unix_from_ntp(report.ntp_timestamp), unwrapped)
+            stream.clock.sender_report(unix_from_ntp(report.ntp_timestamp), unwrapped)
 
     def sender_range(self, sent: SenderRange) -> None:
         self._range = sent
         if self.stream is not None:
-            self._apply_range()
+            self._apply_range(self.stream)
 
-    def _apply_range(self) -> None:
-        assert self.stream is not None
+    def _apply_range(self, stream: Stream) -> None:
         sent, self._range = self._range, None
         if sent is None:
             return
-        placed = self.stream.ledger.set_range(
+        placed = stream.ledger.set_range(
             sent.first, sent.last, sent.count, final=sent.final, heard_from_start=self._heard_from_start(sent)
         )
         if placed is not None:
@@ -158,11 +183,3 @@ class Source:
         """The numbering is over: what else comes begins another, stragglers excepted."""
         self._tracker.end_epoch()
         self.ends_at = None
-
-
-def _packets(segment: Segment) -> Packets:
-    headers = segment.headers
-    return Packets(
-        segment.extended, segment.timestamps, headers.marker, segment.arrival_times,
-        headers.payload_offset, headers.payload_length, segment.buffer,
-    )  # fmt: skip

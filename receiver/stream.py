@@ -20,8 +20,8 @@ from receiver.media import AccessUnit, Format, StreamKey
 MAX_CONCEALED = 25
 """consecutive missing audio packets (0.5 s) that are worth a unit each: concealment has faded by then."""
 
-SLOWER = 1_000_000
-"""ns by which the least transit must have risen to be another path, not another estimate."""
+MOVED = 1_000_000
+"""ns by which the least transit must have changed to be another path, not another estimate."""
 SYNC_SLACK = 10_000_000
 """ns by which sound may be off before lip-sync moves it."""
 PERCENTILES = {"50": 0.50, "95": 0.95, "99": 0.99}
@@ -47,7 +47,7 @@ class StreamStatistics:
     playout_delay_mean: int | None
     playout_delay: dict[str, int | None]
     unusable: dict[str, int]
-    """units that no decoder can use, by reason."""
+    """units that no decoder can use and packets of other payload types, by reason."""
     overflowed: int
 
 
@@ -90,6 +90,8 @@ class Stream:
         self.newest_timestamp = 0
         """unwrapped RTP timestamp of the packet that came last."""
         self.ended = False
+        self._learns_from = 0
+        """RTP timestamp from which on frames came along the present path."""
         self._is_sound = form.media == "audio"
         self._predicted = not self._is_sound and form.encoding.upper() != "JPEG"
         """a frame may need those before it."""
@@ -127,12 +129,16 @@ class Stream:
         self._release(now)
 
     def _follow_clock(self, packets: Packets) -> None:
-        """Where the path has become slower for good, the least transit rises by what the target has risen already."""
+        """Where the path has become slower for good, the least transit rises by what the target has risen already;
+        where it has become quicker, what was captured before says nothing about it."""
         timestamp, known = self.newest_timestamp, self.packets > len(packets)
         before = self.clock.local_time(timestamp) if known else 0
         self.clock.observe(packets.timestamp, packets.arrival_time)
-        if known and (slower := self.clock.local_time(timestamp) - before) > SLOWER:
+        slower = self.clock.local_time(timestamp) - before if known else 0
+        if slower > MOVED:
             self._target.rebase(slower)
+        elif slower < -MOVED:
+            self._learns_from = timestamp
 
     def _deadline_within(self, packets: Packets) -> bool:
         """Whether something was due after the first of these arrived, and before the last."""
@@ -161,8 +167,15 @@ class Stream:
     def _learn_from_late(self, packets: Packets) -> None:
         assert self._buffer.cursor is not None
         for i in np.flatnonzero(packets.sequence < self._buffer.cursor):
-            arrival = int(packets.arrival_time[i])
-            self._target.observe(arrival - self.clock.local_time(int(packets.timestamp[i])), arrival)
+            self._learn(int(packets.timestamp[i]), int(packets.arrival_time[i]))
+
+    def _learn(self, timestamp: int, arrival: int) -> None:
+        if timestamp >= self._learns_from:
+            self._target.observe(arrival - self.clock.local_time(timestamp), arrival)
+
+    def ignore(self, count: int) -> None:
+        """Packets among those received that are of another payload type."""
+        self._unusable["payload_type"] += count
 
     # -- out --------------------------------------------------------------------------------------------------
 
@@ -266,8 +279,8 @@ class Stream:
             self.wants_key_frame, self.why_key_frame = True, why
 
     def _count_delay(self, frame: Frame, now: int) -> None:
+        self._learn(frame.timestamp, frame.last_arrival)
         least = self.clock.local_time(frame.timestamp)
-        self._target.observe(frame.last_arrival - least, frame.last_arrival)
         self._emitted += 1
         self._buffer_delay += now - frame.first_arrival
         delay = max(now, self.playout_time(frame.timestamp)) - least

@@ -1,0 +1,95 @@
+"""To whom the receiver answers and what: one `Feedback` for each path that streams are answered along."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Hashable, Iterable, Iterator
+
+from protocol.datagram import Transmission
+from protocol.rtcp.compound import RtcpPacket
+from protocol.rtcp.range import RangeAcknowledgement, SenderRange
+from receiver.feedback import Feedback, ReportInput
+from receiver.source import Source
+from receiver.stream import Stream
+
+
+class Answers:
+    """RTCP out. `sources` is read whenever something is to be said."""
+
+    def __init__(
+        self, ssrc: int, cname: str, rng: random.Random, sources: Iterable[Source], fixed_path: Hashable | None
+    ) -> None:
+        """`fixed_path`: where all RTCP goes; None: back to where each sender's comes from."""
+        self._ssrc, self._cname, self._random = ssrc, cname, rng
+        self._sources = sources
+        self._fixed_path = fixed_path
+        self._feedback: dict[Hashable, Feedback] = {}
+
+    def tune(self, now: int) -> None:
+        """Streams have come, gone, or moved."""
+        paths = {self._path(source) for source, _ in self._playing()}
+        if paths != self._feedback.keys():
+            self._feedback = {path: self._feedback.get(path) or self._new(now) for path in paths}
+
+    def reports(self, now: int) -> list[Transmission]:
+        """The regular reports that are due."""
+        due = [(path, feedback) for path, feedback in self._feedback.items() if now >= feedback.next_report]
+        return [Transmission((feedback.report(self._inputs(path), now),), path) for path, feedback in due]
+
+    def requests(self, now: int) -> Iterator[tuple[Transmission, list[Stream]]]:
+        """Requests for key frames that may go now, and the streams they are for."""
+        for path, wanting in self._wanting().items():
+            feedback = self._feedback[path]
+            ready = feedback.ask_now(wanting, now)
+            if ready:
+                requests = [feedback.picture_loss(ssrc) for ssrc in ready]
+                yield self._compound(path, feedback, requests, now), [wanting[ssrc] for ssrc in ready]
+
+    def next_time(self, now: int) -> int | None:
+        """Monotonic ns at which something is due."""
+        times = [feedback.next_report for feedback in self._feedback.values()]
+        for path, wanting in self._wanting().items():
+            times += [self._feedback[path].next_request(ssrc, now) for ssrc in wanting]
+        return min(times, default=None)
+
+    def acknowledge(self, final: SenderRange, path: Hashable, now: int) -> Transmission:
+        """A sender's last word was heard: a report that knows it, and says so."""
+        feedback = self._feedback.get(path) or self._new(now)
+        known = RangeAcknowledgement(self._ssrc, final.ssrc, final.last).to_app()
+        return self._compound(path, feedback, [known], now)
+
+    def goodbye(self, now: int) -> list[Transmission]:
+        return [self._compound(path, feedback, [feedback.goodbye()], now) for path, feedback in self._feedback.items()]
+
+    def _new(self, now: int) -> Feedback:
+        return Feedback(self._ssrc, self._cname, self._random, now)
+
+    def _playing(self) -> Iterator[tuple[Source, Stream]]:
+        return ((source, stream) for source in self._sources if (stream := source.playing) is not None)
+
+    def _path(self, source: Source) -> Hashable:
+        """Where the sender's RTCP comes from; before any came, where its media comes from (RFC 5761)."""
+        if self._fixed_path is not None:
+            return self._fixed_path
+        return source.path if source.rtcp_path is None else source.rtcp_path
+
+    def _wanting(self) -> dict[Hashable, dict[int, Stream]]:
+        """Streams that cannot go on without a key frame, by path and SSRC."""
+        wanting: dict[Hashable, dict[int, Stream]] = {}
+        for source, stream in self._playing():
+            if stream.wants_key_frame and (path := self._path(source)) in self._feedback:
+                wanting.setdefault(path, {})[source.ssrc] = stream
+        return wanting
+
+    def _compound(self, path: Hashable, feedback: Feedback, more: Iterable[RtcpPacket], now: int) -> Transmission:
+        return Transmission((feedback.compound(self._inputs(path), more, now),), path)
+
+    def _inputs(self, path: Hashable) -> list[ReportInput]:
+        inputs = []
+        for source, stream in self._playing():
+            reception = stream.ledger.reception()
+            if reception is not None and self._path(source) == path:
+                last = source.last_report
+                report = None if last is None else (last[0].ntp_timestamp, last[1])
+                inputs.append(ReportInput(source.ssrc, reception, stream.delay.jitter_ticks, report))
+        return inputs
