@@ -3,8 +3,8 @@
 Samples stand on the sender's time line (their RTP timestamps); each push says when one of them is to be played; each
 pull says what time it is. The difference is the error, and the sound is resampled by up to 0.5 % until it is gone, so
 that neither the sender's clock nor the card's can drift away. While there is no error worth correcting, samples pass
-through unchanged. An error above 60 ms is a jump, cross-faded. Sound pushed too late for the pull that needed it is
-played late, and the delay given back slowly once there is room.
+through unchanged. An error above 60 ms (in the first seconds, 20 ms) is a jump, cross-faded. Sound pushed too late for
+the pull that needed it is played late, and the delay given back slowly once there is room.
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ from receiver.playout.resample import Interpolator
 from receiver.playout.ring import SampleRing
 
 _JUMP = 0.060
+_EARLY_JUMP = 0.020
+_EARLY = 5
+"""s of sound in which lip-sync is found: a short pause is better then than seconds of sound creeping to its place."""
 _MAX_DELAY = 60_000_000
 _MARGIN = 3_000_000
 """ns a late sound is played later than it must."""
@@ -48,7 +51,7 @@ class AudioTimeline:
         self._ring: SampleRing | None = None
         self._source_rate = rate
         self._interpolator = Interpolator(rate, rate)
-        self._read = 0
+        self._first = self._read = 0
         self._fraction = 0.0
         """the position that is played next, in samples of the source."""
         self._anchor = (0, 0)
@@ -128,7 +131,8 @@ class AudioTimeline:
             self._source_rate = samples.rate
             self._interpolator = Interpolator(samples.rate, self.rate)
         self._ring = SampleRing((_CAPACITY + _LONGEST_PUSH) * samples.rate, self.channels, samples.timestamp)
-        self._read, self._fraction = samples.timestamp, 0.0
+        self._first = self._read = samples.timestamp
+        self._fraction = 0.0
 
     def _bridge(self, gap: int) -> None:
         """Nothing was pushed for `gap` samples: silence while playing, nothing at all while stalled."""
@@ -205,7 +209,7 @@ class AudioTimeline:
     def _play(self, output: NDArray[np.float32], now: int) -> None:
         error = self._error(now)
         rate = self._follower.update(error, len(output) / self.rate)
-        if abs(self._follower.error) > _JUMP and self._jump(error, len(output)):
+        if abs(self._follower.error) > self._tolerated() and self._jump(error, len(output)):
             if self._waiting:
                 self._count(inserted_samples_for_deceleration=len(output))
                 return
@@ -247,7 +251,7 @@ class AudioTimeline:
             self._waiting = True
             return True
         room = self._ring.end - self._read - self._needed(frames)
-        if min(distance, room) < _JUMP * self._source_rate / 2:
+        if min(distance, room) < self._tolerated() * self._source_rate / 2:
             return False
         self._tail, self._fresh = self._upcoming_tail(), True
         skipped = min(distance, room)
@@ -269,6 +273,10 @@ class AudioTimeline:
         timestamp, playout_time = self._anchor
         ahead = self._read - timestamp + self._fraction
         return (now - self._delay - playout_time) / 1e9 - ahead / self._source_rate
+
+    def _tolerated(self) -> float:
+        """s of error that is not removed at one stroke."""
+        return _EARLY_JUMP if self._read - self._first < _EARLY * self._source_rate else _JUMP
 
     def _exact(self, step: float) -> bool:
         """Samples can be copied as they are."""

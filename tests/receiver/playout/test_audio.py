@@ -151,6 +151,16 @@ def test_a_large_change_of_delay_is_a_jump_without_a_click(change: int) -> None:
     assert abs(rig.timeline._error(rig.now)) < 0.003
 
 
+@pytest.mark.parametrize("change", [40 * MS, -40 * MS])
+def test_lip_sync_found_early_is_reached_at_once(change: int) -> None:
+    """40 ms would take 8 s at half a percent."""
+    rig = Rig(AudioTimeline(48000, 1), sine(440, 48000), early=100 * MS)
+    rig.run(1 * SECOND)
+    rig.begin += change
+    rig.run(2 * SECOND)
+    assert abs(rig.timeline.lag) < 4 * MS
+
+
 def test_a_hole_fades_out_and_in_and_keeps_its_place() -> None:
     rig = Rig(AudioTimeline(48000, 1), sine(440, 48000))
     rig.run(SECOND)
