@@ -190,6 +190,7 @@ class Receiver:
             before = self._snapshot
             self._look()
             self._intervals.append(document.interval(self._snapshot, before))
+            self._intervals = document.thinned(self._intervals)
             if status is not None:
                 status(self._snapshot)
 

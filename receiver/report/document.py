@@ -12,6 +12,7 @@ from receiver.report.snapshot import Percentiles, Ratio, Snapshot, SocketSnapsho
 from receiver.report.verdict import verdict
 
 SCHEMA = "steadycast/1"
+MAX_INTERVALS = 3600
 
 
 def document(
@@ -59,6 +60,15 @@ def interval(snapshot: Snapshot, before: Snapshot | None) -> dict[str, object]:
         ],
         "kernel_drops": snapshot.socket.kernel_drops,
     }
+
+
+def thinned(rows: list[dict[str, object]]) -> list[dict[str, object]]:
+    """At most MAX_INTERVALS rows: of more, the first half is joined two by two, so the past gets coarser."""
+    if len(rows) <= MAX_INTERVALS:
+        return rows
+    half = len(rows) // 4 * 2
+    pairs = zip(rows[:half:2], rows[1:half:2], strict=True)
+    return [{**later, "start_s": sooner["start_s"]} for sooner, later in pairs] + rows[half:]
 
 
 def not_measured(snapshot: Snapshot) -> list[str]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from receiver.report.document import document, interval
+from receiver.report.document import MAX_INTERVALS, document, interval, thinned
 from receiver.report.snapshot import Event, Snapshot
 from tests.receiver.report.example import audio, counts, snapshot, video
 
@@ -67,6 +68,15 @@ def test_error_events_and_intervals() -> None:
     assert report["events"] == [{"time_s": 8.0, "kind": "key_frame_request", "why": "a hole"}]
     assert report["intervals"][0]["streams"][0]["ledger"]["arrived"] == 10
     assert (report["intervals"][0]["start_s"], report["intervals"][0]["end_s"]) == (0.0, 10.0)
+
+
+def test_a_long_run_keeps_a_bounded_number_of_rows_without_gaps() -> None:
+    rows: list[dict[str, object]] = []
+    for second in range(3 * MAX_INTERVALS):
+        rows = thinned([*rows, {"start_s": second, "end_s": second + 1}])
+        assert len(rows) <= MAX_INTERVALS
+    assert (rows[0]["start_s"], rows[-1]["end_s"]) == (0, 3 * MAX_INTERVALS)
+    assert all(before["end_s"] == after["start_s"] for before, after in itertools.pairwise(rows))
 
 
 def test_every_field_is_documented() -> None:
