@@ -10,6 +10,7 @@ import shutil
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TextIO
 
 from protocol.errors import UsageError
@@ -80,9 +81,7 @@ class Terminal:
     def close(self) -> None:
         """Leave the status line standing and close the log file."""
         self._above("")
-        if self._log_file is not None:
-            self._log_file.close()
-            self._log_file = None
+        self._end_log()
 
     def _above(self, text: str) -> None:
         with self._lock:
@@ -101,9 +100,20 @@ class Terminal:
             self._quiet = True  # nobody reads any more; the stream itself goes on
 
     def _record(self, text: str) -> None:
-        if self._log_file is not None:
-            moment = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+        if self._log_file is None:
+            return
+        moment = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+        try:
             self._log_file.writelines(f"{moment} {line}\n" for line in text.splitlines())
+        except OSError as error:
+            self._end_log()
+            self._above(f"{self._name}: --log-file: {error.strerror}; nothing more is written to it\n")
+
+    def _end_log(self) -> None:
+        log_file, self._log_file = self._log_file, None
+        if log_file is not None:
+            with suppress(OSError):  # a full disk has been told of, or the last line is what does not fit
+                log_file.close()
 
     def _paint(self, text: str, style: str) -> str:
         return f"{_STYLES[style]}{text}\x1b[0m" if self._colour else text
