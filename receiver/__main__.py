@@ -1,6 +1,8 @@
+import signal
 import sys
 
-from receiver.cli import main
-
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C while modules are loaded: no traceback
+    from receiver.cli import main
+
     sys.exit(main())
