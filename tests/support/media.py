@@ -23,6 +23,8 @@ from tests.support.peers import ROOT
 WIDTH, HEIGHT, FPS, RATE = 320, 240, 25, 48_000
 STREET = ROOT.parent / "shared" / "media" / "street.mp4"
 """Camera footage, where there is any."""
+SPEECH = ROOT.parent / "shared" / "media" / "speech.wav"
+"""Spoken words, where there are any."""
 _SQUARE = 16
 _BITS = 16
 Luma = NDArray[np.uint8]
@@ -89,6 +91,38 @@ def make_clip(path: Path, seconds: float = 4.0) -> Path:
             block = av.AudioFrame.from_ndarray(samples[None, number * step : (number + 1) * step], "s16", "mono")
             block.sample_rate, block.pts, block.time_base = RATE, number * step, Fraction(1, RATE)
             container.mux(audio.encode(block))
+        container.mux(video.encode(None))
+        container.mux(audio.encode(None))
+    return path
+
+
+def footage(folder: Path) -> Path:
+    """H.264 and Opus in MP4: camera footage where there is some beside the project, else the reference clip."""
+    return STREET if STREET.exists() else _encoded(make_clip(folder / "footage.mkv", 6.0), folder / "footage.mp4")
+
+
+def speech(folder: Path) -> Path:
+    """A WAV file, 48 kHz mono: spoken words where there are some beside the project, else the reference sound."""
+    if SPEECH.exists():
+        return SPEECH
+    path = folder / "speech.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, RATE, 0, "NONE", ""))
+        file.writeframes(np.round(sound(6.0) * 32767).astype("<i2").tobytes())
+    return path
+
+
+def _encoded(source: Path, path: Path) -> Path:
+    with av.open(str(source)) as clip, av.open(str(path), "w") as container:
+        video = container.add_stream("libx264", rate=FPS, options={"preset": "superfast", "g": "50"})
+        video.width, video.height, video.pix_fmt, video.bit_rate = WIDTH, HEIGHT, "yuv420p", 1_000_000
+        audio = container.add_stream("libopus", rate=RATE, layout="mono")
+        for frame in clip.decode():
+            if isinstance(frame, av.VideoFrame):
+                frame.pict_type = 0
+                container.mux(video.encode(frame))
+            else:
+                container.mux(audio.encode(frame))
         container.mux(video.encode(None))
         container.mux(audio.encode(None))
     return path

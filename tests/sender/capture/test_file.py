@@ -14,8 +14,8 @@ from sender.capture.copy import parameter_sets
 from sender.capture.file import open_file
 from sender.capture.pace import Clock, Pace
 from sender.libraries import av
+from tests.support import media
 
-STREET = Path(__file__).parents[4] / "shared/media/street.mp4"
 RATE = 30
 FRAMES = 12
 MS = 1_000_000
@@ -250,9 +250,11 @@ def test_a_live_source_is_never_in_the_future():
     assert pace.wait(pace.due(5_000 * MS))
 
 
-@pytest.mark.skipif(not STREET.exists(), reason="no ../shared/media/street.mp4 beside the project")
-def test_the_real_clip(opened):
-    sources = opened(str(STREET), video=True, audio=True)
+def test_footage(opened, tmp_path):
+    path = media.footage(tmp_path)
+    with av.open(str(path)) as container:
+        size = container.streams.video[0].width, container.streams.video[0].height
+    sources = opened(str(path), video=True, audio=True)
     picture, sound = sources.video.read(), sources.audio.read()
-    assert (picture.frame.width, picture.frame.height) == (640, 480)
+    assert (picture.frame.width, picture.frame.height) == size
     assert sound.samples.shape == (480, 1) or len(sound.samples) < 480

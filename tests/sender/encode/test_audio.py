@@ -1,7 +1,5 @@
 """Sound is judged by FFmpeg's decoders and by correlation with what went in."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -11,8 +9,8 @@ from sender.encode.audio import open_audio_encoder
 from sender.encode.framing import Conformer, Framer
 from sender.libraries import av
 from sender.media import Sound
+from tests.support import media
 
-SPEECH = Path(__file__).parents[4] / "shared/media/speech.wav"
 START = 5_000_000_000
 
 
@@ -67,9 +65,8 @@ def test_opus_packets_are_960_samples_and_sound_like_the_source(channels):
     assert correlation(decoded[312:], source) > 0.99
 
 
-@pytest.mark.skipif(not SPEECH.exists(), reason="no ../shared/media/speech.wav beside the project")
-def test_opus_speech_at_64_kbit_s_correlates():
-    with av.open(str(SPEECH)) as container:
+def test_opus_speech_at_64_kbit_s_correlates(tmp_path):
+    with av.open(str(media.speech(tmp_path))) as container:
         source = np.concatenate([f.to_ndarray().ravel() for f in container.decode(audio=0)]) / np.float32(32768)
     source = source.astype(np.float32)[:, None]
     units = encode(open_audio_encoder("opus", 48_000, 1, 64_000), source, 48_000)
