@@ -19,6 +19,8 @@ _START = 16
 """observations after which the delay no longer falls as freely as it rises."""
 _FALL_PER_SECOND = 4 * MILLISECOND
 """what a resampler bound to 0.5 % can follow."""
+_HALF_REFRESH = 8 * MILLISECOND
+"""of a screen with 60 pictures a second, which a picture may miss its moment by without being seen to."""
 _LEAP = 200 * MILLISECOND
 """too much to be resampled away: sound leaps over that in one cut."""
 
@@ -63,20 +65,29 @@ class AdaptiveDelay:
     that come again and again are waited for.
     """
 
-    def __init__(self, *, late_share: float, margin: int, start: int, ceiling: int = 2_000 * MILLISECOND) -> None:
+    def __init__(
+        self, *, late_share: float, margin: int, start: int, unnoticed: int = 0, ceiling: int = 2_000 * MILLISECOND
+    ) -> None:
+        """`unnoticed`: lateness that is none, because nobody sees it."""
         self._quantile = 1 - late_share
         self._margin = margin
+        self._unnoticed = unnoticed
         self._ceiling = ceiling
         self._recent = np.zeros(_WINDOW, np.int64)
         self._count = 0
         self._last = (0, 0)
         """lateness and moment of the frame before."""
         self._changed: int | None = None
-        self.delay = start
+        self._needed = start
+        """the delay with which so many frames come in time."""
+
+    @property
+    def delay(self) -> int:
+        return max(0, self._needed - self._unnoticed)
 
     @property
     def patience(self) -> int:
-        return max(10 * MILLISECOND, self.delay // 2)
+        return self._needed - self.delay + max(10 * MILLISECOND, self._needed // 2)
 
     def observe(self, lateness: int, now: int) -> None:
         if self._follows(lateness, now):
@@ -87,8 +98,8 @@ class AdaptiveDelay:
         elapsed = 0 if self._changed is None else max(0, now - self._changed)
         self._changed = now if self._changed is None else max(now, self._changed)
         fall = _FALL_PER_SECOND * elapsed // 1_000_000_000
-        at_once = wanted > self.delay or self.delay - wanted > _LEAP or self._count <= _START
-        self.delay = wanted if at_once else max(wanted, self.delay - fall)
+        at_once = wanted > self._needed or self._needed - wanted > _LEAP or self._count <= _START
+        self._needed = wanted if at_once else max(wanted, self._needed - fall)
 
     def _follows(self, lateness: int, now: int) -> bool:
         """Whether it stood in the same queue as the frame before: it came after at most half the time that lies
@@ -100,13 +111,13 @@ class AdaptiveDelay:
         filled = min(self._count, _WINDOW)
         spikes = int(self._quantile < 1 and filled > _START)  # one costs itself only, also in a short time
         rank = min(filled - 1 - spikes, int(self._quantile * filled))
-        needed = int(np.partition(self._recent[:filled], rank)[rank])
-        return min(self._ceiling, max(0, needed) + self._margin)
+        lateness = int(np.partition(self._recent[:filled], rank)[rank])
+        return min(self._ceiling, max(0, lateness) + self._margin)
 
     def rebase(self, slower: int) -> None:
         self._recent -= slower
         self._last = self._last[0] - slower, self._last[1]
-        self.delay = max(self._margin, self.delay - slower)
+        self._needed = max(self._margin, self._needed - slower)
 
 
 def policy(latency: Latency, media: str) -> TargetDelay:
@@ -116,4 +127,6 @@ def policy(latency: Latency, media: str) -> TargetDelay:
     ease = (1 - latency.caution) ** 2
     if media == "audio":
         return AdaptiveDelay(late_share=0.01 * ease, margin=2 * MILLISECOND, start=20 * MILLISECOND)
-    return AdaptiveDelay(late_share=0.05 * ease, margin=MILLISECOND // 2, start=10 * MILLISECOND)
+    return AdaptiveDelay(
+        late_share=0.05 * ease, margin=MILLISECOND // 2, start=10 * MILLISECOND, unnoticed=_HALF_REFRESH
+    )
