@@ -20,8 +20,8 @@ from receiver.media import AccessUnit, Format, StreamKey
 MAX_CONCEALED = 25
 """consecutive missing audio packets (0.5 s) that are worth a unit each: concealment has faded by then."""
 
-MOVED = 1_000_000
-"""ns by which the least transit must have changed to be another path, not another estimate."""
+QUICKER = 10_000_000
+"""ns by which the least transit must have fallen to be another path, not another estimate."""
 SYNC_SLACK = 10_000_000
 """ns by which sound may be off before lip-sync moves it."""
 PERCENTILES = {"50": 0.50, "95": 0.95, "99": 0.99}
@@ -129,16 +129,16 @@ class Stream:
         self._release(now)
 
     def _follow_clock(self, packets: Packets) -> None:
-        """Where the path has become slower for good, the least transit rises by what the target has risen already;
-        where it has become quicker, what was captured before says nothing about it."""
+        """The estimate of the least transit moves, playout does not: what frames needed above it is counted anew. Only
+        a quicker path is followed at once, and what was captured before says nothing about it."""
         timestamp, known = self.newest_timestamp, self.packets > len(packets)
         before = self.clock.local_time(timestamp) if known else 0
         self.clock.observe(packets.timestamp, packets.arrival_time)
         slower = self.clock.local_time(timestamp) - before if known else 0
-        if slower > MOVED:
-            self._target.rebase(slower)
-        elif slower < -MOVED:
+        if slower < -QUICKER:
             self._learns_from = timestamp
+        elif slower:
+            self._target.rebase(slower)
 
     def _deadline_within(self, packets: Packets) -> bool:
         """Whether something was due after the first of these arrived, and before the last."""

@@ -32,7 +32,7 @@ class TargetDelay(Protocol):
         """One frame, complete at `now`, needed this much delay. Call it in the order of capture, late frames apart."""
 
     def rebase(self, slower: int) -> None:
-        """The least transit itself has grown by so much: what was late by that is not late any more."""
+        """The least transit, from which lateness counts, is now put so much higher (or lower, if negative)."""
 
     @property
     def delay(self) -> int: ...

@@ -82,8 +82,9 @@ def units(p: Pair, media: str) -> list[tuple[int, AccessUnit]]:
 
 
 def numbers(p: Pair, media: str) -> list[int]:
-    """Those of the units that came out with data."""
-    return [traffic.frame_number(unit.data) for _, unit in units(p, media) if unit.data]
+    """Those of the units that came out whole."""
+    whole = [unit for _, unit in units(p, media) if unit.data and (media == "audio" or not unit.missing)]
+    return [traffic.frame_number(unit.data) for unit in whole]
 
 
 def events(p: Pair, kind: type[T]) -> list[tuple[int, T]]:
