@@ -129,7 +129,7 @@ def from_command_line(program: Program, arguments: Sequence[str]) -> dict[str, G
         word = unknown[0].partition("=")[0]
         raise UsageError(f"there is no {word}{units.suggestion(word, known)}; --help lists what there is")
     names = {option.key: f"--{option.name}" for option in program.options()}
-    names[program.positional.name] = program.positional.metavar
+    names[program.positional.name] = program.positional.metavar.strip("[] .")
     return {key: Given(value, names[key]) for key, value in vars(namespace).items() if value != []}
 
 
