@@ -133,9 +133,9 @@ def test_latencies(pipeline: Pipeline, text: str, latency: Latency) -> None:
     [
         ("--latency 60", "--latency: '60' is no time: write a number with its unit"),
         ("--latency auto:2", "--latency: 'auto:2': write auto:0 (quick) to auto:1 (safe)"),
-        (":65533", "[SOURCE]: port 65533 will not do"),
-        ("rtsp://camera/1", "[SOURCE]: rtsp:// is not supported"),
-        ("nowhere.sdp", "[SOURCE]: cannot read nowhere.sdp: No such file"),
+        (":65533", "SOURCE: port 65533 will not do"),
+        ("rtsp://camera/1", "SOURCE: rtsp:// is not supported"),
+        ("nowhere.sdp", "SOURCE: cannot read nowhere.sdp: No such file"),
         ("--audio out.mp3", "--audio: cannot play sound to 'out.mp3'"),
         ("--video out.avi", "--video: cannot show pictures on 'out.avi'"),
         ("--record out.mp4", "--record: 'out.mp4' must end in .mkv"),
