@@ -86,7 +86,7 @@ class Stream:
         """a key frame has come."""
         self.ledger = Ledger()
         self.clock = SenderClock(form.clock_rate)
-        self.delay = Delay(form.clock_rate)
+        self.delay = Delay(form.clock_rate, self.clock)
         self.newest_timestamp = 0
         """unwrapped RTP timestamp of the packet that came last."""
         self.ended = False
@@ -114,7 +114,6 @@ class Stream:
         self._octets += int(packets.payload_length.sum())
         self.last_arrival = int(arrivals[-1])
         self.newest_timestamp = int(packets.timestamp[-1])
-        self.delay.observe(packets.timestamp, arrivals)
         if self.ended:
             self.ledger.arrive(packets.sequence, arrivals)
             return
@@ -133,7 +132,7 @@ class Stream:
         a quicker path is followed at once, and what was captured before says nothing about it."""
         timestamp, known = self.newest_timestamp, self.packets > len(packets)
         before = self.clock.local_time(timestamp) if known else 0
-        self.clock.observe(packets.timestamp, packets.arrival_time)
+        self.delay.observe(packets.timestamp, packets.arrival_time)
         slower = self.clock.local_time(timestamp) - before if known else 0
         if slower < -QUICKER:
             self._learns_from = timestamp

@@ -85,23 +85,21 @@ class FeedbackAllowance:
         size = max(1500.0, rate if burst is None else burst)
         return cls(rate, size, size, now)
 
-    def at(self, now: int) -> FeedbackAllowance:
-        """Filled up to `now`."""
-        gained = max(0, now - self.updated) * self.rate / SECOND
-        return replace(self, balance=min(self.burst, self.balance + gained), updated=max(now, self.updated))
+    def _at(self, now: int) -> float:
+        """The balance, filled up to `now`."""
+        return min(self.burst, self.balance + max(0, now - self.updated) * self.rate / SECOND)
 
     def allows(self, size: int, now: int) -> bool:
         """Whether feedback of `size` octets (with UDP and IP headers) may go now."""
-        return self.at(now).balance >= min(size, self.burst)
+        return self._at(now) >= min(size, self.burst)
 
     def spend(self, size: int, now: int) -> FeedbackAllowance:
         """After `size` octets of RTCP were sent."""
-        filled = self.at(now)
-        return replace(filled, balance=max(filled.balance - size, -self.burst))
+        return replace(self, balance=max(self._at(now) - size, -self.burst), updated=max(now, self.updated))
 
     def next_time(self, size: int, now: int) -> int:
         """The monotonic ns from which feedback of `size` octets may go: `now` when it may already."""
-        missing = min(size, self.burst) - self.at(now).balance
+        missing = min(size, self.burst) - self._at(now)
         if missing <= 0:
             return now
         return now + math.ceil(missing / self.rate * SECOND) + 1

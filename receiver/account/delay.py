@@ -62,10 +62,11 @@ class Delay:
     route count as variation.
     """
 
-    def __init__(self, clock_rate: int) -> None:
+    def __init__(self, clock_rate: int, clock: SenderClock | None = None) -> None:
+        """`clock`: of the same sender, which is fed here then and nowhere else; None: one of its own."""
         self._clock_rate = clock_rate
         self._jitter = InterarrivalJitter(clock_rate)
-        self._clock = SenderClock(clock_rate)
+        self._clock = SenderClock(clock_rate) if clock is None else clock
         self._variation = Histogram()
 
     def observe(self, timestamps: NDArray[np.int64], arrival_times: NDArray[np.int64]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import repeat
+from operator import add
 from typing import Final, Protocol
 
 import numpy as np
@@ -273,12 +274,14 @@ class JitterBuffer:
 
 def _rows(packets: Packets) -> Iterator[_Held]:
     """One copy of all payloads where they lie close together; else a copy of each."""
-    starts, lengths = packets.payload_offset, packets.payload_length
+    starts, lengths = packets.payload_offset.tolist(), packets.payload_length.tolist()
     columns = [column.tolist() for column in (packets.timestamp, packets.marker, packets.arrival_time)]
-    first, end = int(starts.min()), int((starts + lengths).max())
-    if end - first <= 2 * int(lengths.sum()) + 1024:
-        data = repeat(packets.buffer[first:end].tobytes())
-        return zip(data, (starts - first).tolist(), (starts - first + lengths).tolist(), *columns, strict=False)
-    memory, ends = packets.buffer.data, (starts + lengths).tolist()
-    copies = [bytes(memory[start:stop]) for start, stop in zip(starts.tolist(), ends, strict=True)]
-    return zip(copies, repeat(0), lengths.tolist(), *columns, strict=False)
+    first = min(starts)
+    begins = [start - first for start in starts]
+    ends = list(map(add, begins, lengths))
+    if max(ends) <= 2 * sum(lengths) + 1024:
+        data = packets.buffer[first : first + max(ends)].tobytes()
+        return zip(repeat(data), begins, ends, *columns, strict=False)
+    memory = packets.buffer[first:].data
+    copies = [bytes(memory[start:end]) for start, end in zip(begins, ends, strict=True)]
+    return zip(copies, repeat(0), lengths, *columns, strict=False)

@@ -87,7 +87,7 @@ def test_reports_overdraw_the_allowance_but_not_for_ever() -> None:
 
 
 def test_an_idle_allowance_saves_no_more_than_its_burst() -> None:
-    allowance = FeedbackAllowance.full(rate=1000, now=0, burst=1500).at(3600 * SECOND)
+    allowance = FeedbackAllowance.full(rate=1000, now=0, burst=1500)
     assert not allowance.spend(1500, 3600 * SECOND).allows(1, 3600 * SECOND)
 
 
