@@ -12,7 +12,7 @@ from receiver.report.snapshot import Percentiles, Ratio, Snapshot, SocketSnapsho
 from receiver.report.verdict import verdict
 
 SCHEMA = "steadycast/1"
-MAX_INTERVALS = 3600
+MAX_INTERVALS = 1000
 
 
 def document(
