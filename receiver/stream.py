@@ -20,6 +20,9 @@ from receiver.media import AccessUnit, Format, StreamKey
 MAX_CONCEALED = 25
 """consecutive missing audio packets (0.5 s) that are worth a unit each: concealment has faded by then."""
 
+FIRST_WAIT = 80_000_000
+"""ns that frames are waited for at least until a key frame has come: nothing can be shown before, the path's jitter is
+not known yet, and asking for another takes a round trip, if the sender listens at all."""
 QUICKER = 10_000_000
 """ns by which the least transit must have fallen to be another path, not another estimate."""
 SYNC_SLACK = 10_000_000
@@ -196,6 +199,8 @@ class Stream:
 
     def _deadline(self, timestamp: int) -> int:
         patience = 0 if self._is_sound else self._target.patience
+        if self._predicted and not self._decodable:
+            patience = max(patience, FIRST_WAIT - self._target.delay)
         return self.playout_time(timestamp) + patience
 
     def advance(self, now: int) -> list[AccessUnit]:

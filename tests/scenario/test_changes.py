@@ -178,6 +178,17 @@ def test_started_in_the_middle_it_asks_for_a_key_frame_and_shows_it() -> None:
     told.assert_balanced(p)
 
 
+@pytest.mark.parametrize("jitter", [0, 5 * MS, 10 * MS])
+def test_the_first_picture_comes_whole_through_jitter_nobody_knows_yet(jitter: int) -> None:
+    for seed in range(10):
+        p = pair.meet(Conditions(delay=80 * MS, jitter=jitter), seed=seed, streams=(pair.VIDEO,))
+        p.run(told.encoder(p, SECOND // 2))
+        _, first = told.units(p, "video")[0]
+        assert told.is_key(first)
+        assert not first.missing
+        assert told.events(p, KeyFrameRequested) == []
+
+
 def continued(p: pair.Pair, duration: int, first: int) -> Iterator[traffic.Item]:
     """The encoder goes on: no key frame unless asked for."""
     items = told.encoder(p, duration, first=first)
