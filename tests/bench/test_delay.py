@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +13,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.support import live, peers
+from tests.support import peers
 from tests.support.live import FPS, HEIGHT, WIDTH, Feeder, Program, Reader, delays, proxy, python, show
 
-pytestmark = [pytest.mark.bench, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.bench, pytest.mark.timeout(400)]
 
-SECONDS = 20
+SECONDS, ROUNDS = 20, 3
 DELAY = 20
 """ms of the network, one way."""
 MEDIAN, HIGH, CPU = 28.0, 35.0, 4.0
@@ -45,7 +46,7 @@ def ours(folder: Path) -> Run:
     front, rear = peers.free_ports(), peers.free_ports()
     send = ("--video", folder / "in", "--audio", "none", "--video-bitrate", "1M")
     receive = ("--video", "-", "--audio", "none", "--exit-on-end")
-    return run(
+    return play(
         folder,
         python("sender", f"127.0.0.1:{front}", *send),
         python("receiver", f"127.0.0.1:{rear}", *receive),
@@ -66,7 +67,7 @@ def ffmpeg(folder: Path) -> Run:
     send = (*raw, "-i", folder / "in", *X264, "-payload_type", 96, "-f", "rtp")
     quick = ("-flags", "low_delay", "-probesize", 32, "-analyzeduration", 0, "-threads", 1, "-max_delay", 0)
     output = ("-an", "-fps_mode", "passthrough", "-pix_fmt", "yuv420p", "-threads", 1, "-flush_packets", 1)
-    return run(
+    return play(
         folder,
         [*FFMPEG, *send, f"rtp://127.0.0.1:{front}?pkt_size=1200"],
         [*FFMPEG, "-protocol_whitelist", "file,udp,rtp", *quick, "-i", description, *output, "-f", "rawvideo", "-"],
@@ -75,7 +76,7 @@ def ffmpeg(folder: Path) -> Run:
     )
 
 
-def run(
+def play(
     folder: Path, send: list[object], receive: list[object], maps: list[tuple[int, int]], *, raw: bool = False
 ) -> Run:
     """20 s of pictures through a pair of programs; network, writer and reader are no part of their CPU time."""
@@ -99,14 +100,25 @@ def run(
 
 def test_delay(tmp_path: Path) -> None:
     peers.need("ffmpeg")
-    ways = {"steadycast": ours(tmp_path / "ours"), "ffmpeg": ffmpeg(tmp_path / "ffmpeg")}
-    print(f"\n{SECONDS} s of {WIDTH}x{HEIGHT} at {FPS} pictures a second, {DELAY} ms one way:")
-    for name, way in ways.items():
-        show(name, way.delays)
-        print(f"{'':28} CPU {way.sender_cpu:.2f} s sender, {way.receiver_cpu:.2f} s receiver; {way.pictures} pictures")
-    own, other = ways["steadycast"], ways["ffmpeg"]
-    print(f"ratio to ffmpeg: {np.median(own.delays) / np.median(other.delays):.2f} of its median delay")
-    assert own.pictures == live.FPS * SECONDS
-    assert np.median(own.delays) <= MEDIAN
-    assert np.percentile(own.delays, 95) <= HIGH
-    assert own.sender_cpu + own.receiver_cpu <= CPU
+    print(f"\n{SECONDS} s of {WIDTH}x{HEIGHT} at {FPS} pictures a second, {DELAY} ms one way, {ROUNDS} rounds:")
+    found: dict[str, list[Run]] = {"steadycast": [], "ffmpeg": []}
+    for number in range(ROUNDS):
+        for name, way in (("steadycast", ours), ("ffmpeg", ffmpeg)):
+            run = way(tmp_path / f"{name}-{number}")
+            found[name].append(run)
+            show(name, run.delays)
+            print(f"{'':28} CPU {run.sender_cpu:.2f} s sender, {run.receiver_cpu:.2f} s receiver")
+    median, theirs = (middle(float(np.median(run.delays)) for run in runs) for runs in found.values())
+    own = found["steadycast"]
+    high = middle(float(np.percentile(run.delays, 95)) for run in own)
+    cpu = middle(run.sender_cpu + run.receiver_cpu for run in own)
+    print(f"median round: {median:.1f} ms, p95 {high:.1f} ms, CPU {cpu:.2f} s; {median / theirs:.2f} x ffmpeg's delay")
+    assert all(run.pictures == FPS * SECONDS for run in own)
+    assert median <= MEDIAN
+    assert high <= HIGH
+    assert cpu <= CPU
+
+
+def middle(values: Iterable[float]) -> float:
+    """What else the machine does may spoil a round."""
+    return float(np.median(list(values)))
