@@ -53,7 +53,7 @@ class AccessUnit:
     arrival_time: int
     """monotonic ns of its last packet; of a missing one, the moment it was given up."""
     missing: int = 0
-    """packets of it that were not there (also those between the unit before and this one)."""
+    """packets of it that were not there; pictures of which none was there are one empty unit together."""
     duration: int | None = None
     """RTP ticks, where the payload says (audio)."""
     following: bytes | None = None

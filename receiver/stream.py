@@ -236,15 +236,19 @@ class Stream:
 
     def _emit(self, frame: Frame, now: int) -> None:
         payloads = [payload for payload in frame.payloads if payload != b""]
-        lost = frame.missing + frame.lost_before
         here = len(payloads) > frame.missing
+        if frame.lost_before and not self._is_sound:
+            self._add_unit(frame, b"", frame.lost_before)
         if here:
             self._count_delay(frame, now)
         elif not frame.missing:  # padding, or other payload types than the stream's
-            self._judge_key_frame(None, lost)
             return
-        data = self._depacketize(payloads) if here else b""
-        self._judge_key_frame(data, lost)
+        self._add_unit(frame, self._depacketize(payloads) if here else b"", frame.missing)
+
+    def _add_unit(self, frame: Frame, data: bytes, missing: int) -> None:
+        """`data` of the frame, or, where whole frames are missing before it, nothing for them."""
+        self._judge_key_frame(data, missing)
+        gone = not data and self._is_sound
         self._units.append(
             AccessUnit(
                 self.key,
@@ -253,9 +257,9 @@ class Stream:
                 frame.timestamp,
                 self.playout_time(frame.timestamp),
                 frame.last_arrival,
-                lost,
-                next((self._framing.duration(p) for p in payloads if p), None),
-                None if here else self._buffer.following(),
+                missing,
+                next((self._framing.duration(p) for p in frame.payloads if p), None),
+                self._buffer.following() if gone else None,
             )
         )
 
@@ -266,15 +270,15 @@ class Stream:
             self._unusable[error.reason] += 1
             return b""
 
-    def _judge_key_frame(self, data: bytes | None, lost: int) -> None:
-        """`data` of a frame in order; None where it was none of this stream's."""
+    def _judge_key_frame(self, data: bytes, missing: int) -> None:
+        """`data` of a frame in order, `missing` packets of it."""
         if not self._predicted:
             return
-        if lost or data == b"":
-            self.request_key_frame("packets are missing" if lost else "a frame cannot be used")
-        elif data and (self.wants_key_frame or not self._decodable) and self._depacketizer.key_frame(data):
+        if missing or not data:
+            self.request_key_frame("packets are missing" if missing else "a frame cannot be used")
+        elif (self.wants_key_frame or not self._decodable) and self._depacketizer.key_frame(data):
             self.wants_key_frame, self._decodable = False, True
-        elif data and not self._decodable:
+        elif not self._decodable:
             self.request_key_frame("joined in the middle")
 
     def request_key_frame(self, why: str) -> None:

@@ -62,10 +62,8 @@ def test_speech_through_opus_stays_what_it_was(tmp_path: Path) -> None:
         source = np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.float32) / 32768
         rate = file.getframerate()
     out = stage.Outputs.of(tmp_path)
-    report = run(tmp_path, out, ("--video", "none"), ("--video", "none", "--audio", spoken, "--audio-bitrate", "64k"))
+    run(tmp_path, out, ("--video", "none"), ("--video", "none", "--audio", spoken, "--audio-bitrate", "64k"))
     heard, heard_rate = media.read_sound(out.sound)
     assert heard_rate == rate
     correlation, _ = media.best_match(source, np.concatenate((heard, np.zeros(rate, np.float32))))
     assert correlation >= 0.99
-    concealment = stage.stream(report, "audio")["concealment"]
-    assert concealment["concealed_samples"] == 0
