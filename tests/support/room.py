@@ -82,10 +82,16 @@ def matches(heard: media.Sound, source: media.Sound) -> list[tuple[float, int, i
     """(correlation, place in `heard`, place in `source`) of each stretch that is not silent; places in samples."""
     size = round(STRETCH * media.RATE)
     loud = [at for at in range(0, len(heard) - size, size) if np.sqrt(np.mean(heard[at : at + size] ** 2)) > 0.01]
-    found = []
+    found: list[tuple[float, int, int]] = []
     for at in loud[2:-2]:  # its first and last may lie half in the silence around it
-        correlation, place = media.best_match(heard[at : at + size], source)
-        found.append((correlation, at, place))
+        begin, end = 0, len(source)
+        if found:  # near where the stretch before was
+            expected = found[-1][2] + at - found[-1][1]
+            begin, end = max(0, expected - media.RATE), expected + media.RATE
+        window = source[begin:end]
+        if len(window) > size:
+            correlation, place = media.best_match(heard[at : at + size], window)
+            found.append((correlation, at, begin + place))
     return found
 
 
