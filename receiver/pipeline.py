@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import sys
 import threading
@@ -44,6 +45,7 @@ def run(
     Returns the exit code and the report. Raises FatalError when it cannot begin.
     """
     sys.setswitchinterval(SWITCH_INTERVAL)
+    gc.freeze()  # what the imports made lives as long as the program: the collector need not walk it again and again
     receiver = Receiver(config, log, stop)
     return receiver.run(status)
 

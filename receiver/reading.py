@@ -161,6 +161,8 @@ class ManyReader:
         rows = np.arange(most, dtype=np.int64)
         self._slots = rows * small
         self._large = most * small + rows * self._STRIDE
+        self._beginnings = self.buffer[: most * small].reshape(most, small)
+        self._rooms = self.buffer[most * small :].reshape(most, self._STRIDE)[:, :small]
         self._names = np.zeros((most, _NAME), np.uint8)
         self._control = np.zeros((most, _CONTROL // 8), np.uint64)
         self._pieces = np.zeros((most, 2, 2), np.uint64)
@@ -186,10 +188,10 @@ class ManyReader:
             return None
         lengths = self._lengths[:n].astype(np.int64)
         starts = self._slots[:n].copy()
-        for row in np.flatnonzero(lengths > self._SMALL).tolist():
-            small, large = self._slots[row], self._large[row]
-            self.buffer[large : large + self._SMALL] = self.buffer[small : small + self._SMALL]
-            starts[row] = large
+        long = np.flatnonzero(lengths > self._SMALL)
+        if len(long):
+            self._rooms[long] = self._beginnings[long]
+            starts[long] = self._large[long]
         stamps, segments, overflow = self._ancillary(n)
         return Reads(starts, lengths, segments, stamps, self._addresses(n), overflow, n < self._MOST)
 

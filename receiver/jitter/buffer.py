@@ -5,10 +5,10 @@ It knows numbers, RTP timestamps and markers, never clocks: when a frame is due 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import repeat
-from operator import add
+from itertools import pairwise, repeat
 from typing import Final, Protocol
 
 import numpy as np
@@ -75,6 +75,8 @@ class Frame:
         return self.payloads.count(None)
 
 
+_CLOSE = 64
+"""bytes between two payloads that are copied along: headers."""
 _Held = tuple[bytes, int, int, int, bool, int]
 """What holds the payload, where it begins and ends there, RTP timestamp, marker, arrival time."""
 _TIMESTAMP: Final = 3
@@ -146,8 +148,7 @@ class JitterBuffer:
         if cursor - self.cursor > len(self._held):
             self._held = {number: held for number, held in self._held.items() if number >= cursor}
         else:
-            for number in range(self.cursor, cursor):
-                self._held.pop(number, None)
+            deque(map(self._held.pop, range(self.cursor, cursor), repeat(None)), maxlen=0)
         self._release(cursor)
 
     def _release(self, cursor: int) -> None:
@@ -273,15 +274,14 @@ class JitterBuffer:
 
 
 def _rows(packets: Packets) -> Iterator[_Held]:
-    """One copy of all payloads where they lie close together; else a copy of each."""
-    starts, lengths = packets.payload_offset.tolist(), packets.payload_length.tolist()
+    """One copy of payloads that lie close together, as those of one read do."""
+    starts, ends = packets.payload_offset, packets.payload_offset + packets.payload_length
     columns = [column.tolist() for column in (packets.timestamp, packets.marker, packets.arrival_time)]
-    first = min(starts)
-    begins = [start - first for start in starts]
-    ends = list(map(add, begins, lengths))
-    if max(ends) <= 2 * sum(lengths) + 1024:
-        data = packets.buffer[first : first + max(ends)].tobytes()
-        return zip(repeat(data), begins, ends, *columns, strict=False)
-    memory = packets.buffer[first:].data
-    copies = [bytes(memory[start:end]) for start, end in zip(begins, ends, strict=True)]
-    return zip(copies, repeat(0), lengths, *columns, strict=False)
+    apart = np.flatnonzero((starts[1:] < ends[:-1]) | (starts[1:] > ends[:-1] + _CLOSE)) + 1
+    edges = [0, *apart.tolist(), len(starts)]
+    data: list[bytes] = []
+    memory = packets.buffer.data
+    for first, last in pairwise(edges):
+        data += [bytes(memory[starts[first] : ends[last - 1]])] * (last - first)
+    base = np.repeat(starts[edges[:-1]], np.diff(edges))
+    return zip(data, (starts - base).tolist(), (ends - base).tolist(), *columns, strict=True)

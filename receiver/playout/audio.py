@@ -27,7 +27,7 @@ _EARLY = 5
 _MAX_DELAY = 60_000_000
 _MARGIN = 3_000_000
 """ns a late sound is played later than it must."""
-_DELAY_WINDOW = 10_000_000_000
+_DELAY_WINDOW = 4_000_000_000
 _CAPACITY = 4
 """s; what is pushed farther ahead is not kept."""
 _LONGEST_PUSH = 3
@@ -320,7 +320,7 @@ class AudioTimeline:
         self._fraction = position - int(position)
 
     def _watch_headroom(self, step: float, frames: int) -> None:
-        """Every 10 s, gives back half of the delay that was not needed."""
+        """Every 4 s, gives back half of the delay that was not needed."""
         assert self._ring is not None
         spare = self._ring.end - self._read - (0 if self._exact(step) else self._interpolator.half)
         self._headroom = min(self._headroom, spare * 1_000_000_000 // self._source_rate)

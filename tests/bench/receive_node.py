@@ -7,6 +7,7 @@ bare      a Python loop around recv_into, which only counts
 
 from __future__ import annotations
 
+import gc
 import json
 import signal
 import socket
@@ -64,7 +65,7 @@ class NoFraming:
 
 def account(port: int) -> dict[str, object]:
     tracker, ledger = SourceTracker(CLOCK_RATE), Ledger()
-    clock, delay = SenderClock(CLOCK_RATE), Delay(CLOCK_RATE)
+    delay = Delay(CLOCK_RATE, SenderClock(CLOCK_RATE))
     buffer = JitterBuffer(NoFraming(), every_packet_is_a_frame=False)
     with open_transport(Listen("127.0.0.1", (port,))) as transport:
         try:
@@ -72,7 +73,6 @@ def account(port: int) -> dict[str, object]:
                 for batch in transport.receive(time.monotonic_ns() + 100_000_000):
                     headers = parse_batch(batch)
                     for part in tracker.track(headers, batch.arrival_times, batch.buffer):
-                        clock.observe(part.timestamps, part.arrival_times)
                         delay.observe(part.timestamps, part.arrival_times)
                         ledger.arrive(part.extended, part.arrival_times)
                         buffer.insert(_packets(part))
@@ -108,5 +108,6 @@ def stop(*_: object) -> None:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, stop)
+    gc.freeze()  # as the receiver does
     run = {"session": session, "account": account, "bare": bare}[sys.argv[1]]
     print(json.dumps(run(int(sys.argv[2]))), flush=True)
