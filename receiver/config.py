@@ -57,4 +57,5 @@ class ReceiverConfig:
     """keep the last picture played in this PNG file."""
     quiet: bool = False
     verbose: int = 0
+    """above 0, every event is a line."""
     given: dict[str, object] = field(default_factory=dict)

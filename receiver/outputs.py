@@ -117,6 +117,7 @@ class Outputs:
     sound: AudioOutput | None = None
     changed: threading.Event | None = None
     """set when a picture was submitted; what the window waits on."""
+    mp4: Mp4File | None = None
 
     def show(self, image: Image) -> None:
         """A decoded picture, from the decoder's thread."""
@@ -134,6 +135,10 @@ class Outputs:
 
     def sound_statistics(self) -> AudioPlayoutStatistics:
         return AudioPlayoutStatistics() if self.sound is None else self.sound.statistics()
+
+    def dropped(self) -> dict[str, int]:
+        """What an output had no time for, by its name."""
+        return {} if self.mp4 is None else {"mp4": self.mp4.dropped}
 
     def close(self) -> None:
         """Pictures first: they may still wait for their moment."""
@@ -159,9 +164,9 @@ def open_outputs(
     scheduler = VideoScheduler()
     pictures = Pictures(scheduler, on_shown)
     outputs = Outputs(scheduler, pictures, timeline)
-    mp4 = None
     if config.video.lower().endswith(".mp4"):
-        mp4 = Mp4File(config.video, RATE if timeline else None, CHANNELS, fail)
+        outputs.mp4 = Mp4File(config.video, RATE if timeline else None, CHANNELS, fail)
+    mp4 = outputs.mp4
     if timeline is not None:
         outputs.sound = _open_sound(config, timeline, [mp4.hear] if mp4 else [], log, fail)
         if outputs.sound is None:

@@ -210,6 +210,7 @@ class Receiver:
             skew=self._skew.percentiles(),
             kernel_drops=self._transport.kernel_drops_total(),
             kernel_drops_exact=not self._config.gro,
+            output_drops={"record": self._recorder.dropped if self._recorder else 0, **self._outputs.dropped()},
         )
 
     def _overlay(self) -> list[str]:
@@ -238,7 +239,7 @@ class Receiver:
 
     def _event(self, event: Event) -> None:
         self._note(KINDS[type(event)], str(event), event.time)
-        if isinstance(event, LOGGED):
+        if isinstance(event, LOGGED) or self._config.verbose:
             self._log(str(event))
         if isinstance(event, Goodbye):
             self._playback.ending(event.key)

@@ -49,5 +49,6 @@ class SenderConfig:
     """the report goes to stdout."""
     quiet: bool = False
     verbose: int = 0
+    """above 0, every event is a line."""
     given: dict[str, object] = field(default_factory=dict)
     """the options as given, for the report's `configuration`."""

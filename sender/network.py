@@ -67,8 +67,10 @@ class Network:
         *,
         start: int,
         log: Callable[[str], None],
+        verbose: bool = False,
     ) -> None:
-        """A session for each of the transport's targets; a feed for each of their streams. `start`: monotonic ns."""
+        """A session for each of the transport's targets; a feed for each of their streams. `start`: monotonic ns;
+        `verbose`: every event is a line of the log."""
         self._transport = transport
         self._targets = [_Target(to.name, session) for to, session in zip(transport.targets, sessions, strict=True)]
         self._outbox = outbox
@@ -76,6 +78,7 @@ class Network:
         self._gates = [KeyFrameGate() for _ in feeds]
         self._start = start
         self._log = log
+        self._verbose = verbose
         self._events: list[Event] = []
         self._closing = threading.Event()
         self._next_snapshot = start
@@ -180,8 +183,8 @@ class Network:
         if len(self._events) >= _MAX_EVENTS:
             return
         self._events.append(Event((now - self._start) / 1e9, kind, why))
-        if line is not None:
-            self._log(line)
+        if line is not None or self._verbose:
+            self._log(line or f"{kind.replace('_', ' ')}: {why}")
 
     def _publish(self, now: int) -> None:
         self._next_snapshot = now + _PUBLISH

@@ -240,7 +240,7 @@ def _connect(
     ]
     feeds = [feed for feed, _ in plan]
     outbox = Outbox(len(feeds), transport.wake)
-    network = Network(transport, sessions, outbox, feeds, start=now, log=log)
+    network = Network(transport, sessions, outbox, feeds, start=now, log=log, verbose=bool(config.verbose))
     network.start()
     for index, feed in enumerate(feeds):
         feed.start(outbox, index)

@@ -96,7 +96,12 @@ def run_options(*more: Option) -> Group:
             *more,
             Option("log-file", "append every message, with its time, to this file", "FILE"),
             Option("config", "read options from this TOML file", "FILE"),
-            Option("verbose", "say more (twice: still more)", kind="count", short="-v"),
+            Option(
+                "verbose",
+                "say more: each event as it happens, and where an internal error came from",
+                kind="count",
+                short="-v",
+            ),
             Option("quiet", "say nothing but errors", kind="switch", short="-q"),
         ),
     )

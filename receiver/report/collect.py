@@ -21,12 +21,16 @@ def collect(
     skew: Percentiles | None,
     kernel_drops: int | None,
     kernel_drops_exact: bool,
+    output_drops: Mapping[str, int],
 ) -> Snapshot:
-    """`rates`: bit/s of each stream; `skew`: between the streams that are played."""
+    """`rates`: bit/s of each stream; `skew`: between the streams that are played; `output_drops`: what outputs had no
+    time for, by name."""
     streams = tuple(_stream(s, statistics, played.get(s.key, Played()), rates, skew) for s in statistics.streams)
     drops = {
         "decode": sum(p.queue_drops for p in played.values()),
         "buffer": sum(s.overflowed for s in statistics.streams),
+        "streams in this report": statistics.forgotten_streams,
+        **output_drops,
     }
     socket = SocketSnapshot(
         statistics.datagrams,
@@ -63,6 +67,7 @@ def _stream(
         video=played.video,
         audio=played.audio,
         loss_runs=s.loss_runs,
+        unusable=s.unusable,
     )
 
 

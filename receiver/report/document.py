@@ -102,6 +102,7 @@ def _stream(stream: StreamSnapshot) -> dict[str, object]:
         "packets_received": stream.packets_received,
         "ledger": asdict(stream.ledger),
         "ratios": {name: _ratio(ratio) for name, ratio in ratios(stream.ledger).items()},
+        "unusable": dict(stream.unusable),
         "loss_runs": {str(length): count for length, count in sorted(stream.loss_runs.items())},
         "bursts": None,
         "bitrate_bps": _number(stream.bitrate_bps),

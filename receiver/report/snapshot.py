@@ -85,6 +85,8 @@ class StreamSnapshot:
     """of the size of audio playout − video playout."""
     video: VideoPlayoutStatistics | None = None
     audio: AudioPlayoutStatistics | None = None
+    unusable: Mapping[str, int] = field(default_factory=dict)
+    """reason → frames that arrived and no decoder can use, and packets of payload types that are not the stream's."""
     loss_runs: Mapping[int, int] = field(default_factory=dict)
     """length of a run of lost packets → how often."""
 
