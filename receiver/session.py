@@ -309,6 +309,8 @@ class ReceiverSession:
         if source is not None:
             source.sender_range(meaning)
         if meaning.final:
+            if source is not None:
+                self._goodbye(source, now)  # nothing follows, also where BYE is lost
             self._output.transmissions.append(self._answers.acknowledge(meaning, path, now))
 
     # -- time -------------------------------------------------------------------------------------------------

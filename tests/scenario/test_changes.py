@@ -9,6 +9,8 @@ from statistics import median
 
 import pytest
 
+from protocol.rtcp import compound
+from protocol.rtcp.bye import Bye
 from receiver.config import Latency
 from receiver.events import KeyFrameRequested, StreamEnded, StreamResumed, StreamSilent, StreamStarted
 from sender.transmit.stream import StreamConfig
@@ -214,6 +216,27 @@ def test_a_lost_picture_is_asked_for_again_until_it_comes() -> None:
     p.run(continued(p, 2 * SECOND, 130))
     assert len(told.events(p, KeyFrameRequested)) == after
     assert told.is_key(next(unit for _, unit in reversed(told.units(p, "video")) if told.is_key(unit)))
+
+
+def test_a_lost_goodbye_changes_nothing_for_the_listener() -> None:
+    """The final range, which is repeated until it is acknowledged, says as well that nothing follows."""
+    p = pair.meet(PATH, streams=(pair.AUDIO,))
+    send = p.forward.send
+
+    def without_goodbye(datagram: bytes, now: int, path: object = None) -> object:
+        packets = compound.parse(datagram) if rtcp_only(datagram) else []
+        kept = [packet for packet in packets if not isinstance(packet, Bye)]
+        return send(compound.serialize(kept) if kept else datagram, now, path)
+
+    p.forward.send = without_goodbye  # type: ignore[assignment, method-assign]
+    p.run(traffic.audio(2 * SECOND))
+    ended_at = p.clock.now
+    p.finish()
+    (when, ended), *more = told.events(p, StreamEnded)
+    assert not more
+    assert ended.others == 0
+    assert when - ended_at < 800 * MS
+    told.assert_balanced(p)
 
 
 def test_without_a_goodbye_it_is_silent_and_its_account_still_closes() -> None:

@@ -38,7 +38,15 @@ def stream(p: Pair, media: str) -> StreamStatistics:
 
 def snapshots(p: Pair) -> tuple[StreamSnapshot, ...]:
     return collect(
-        statistics(p), {}, (), time_s=0.0, rates={}, skew=None, kernel_drops=None, kernel_drops_exact=True
+        statistics(p),
+        {},
+        (),
+        time_s=0.0,
+        rates={},
+        skew=None,
+        kernel_drops=None,
+        kernel_drops_exact=True,
+        output_drops={},
     ).streams
 
 
