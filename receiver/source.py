@@ -21,6 +21,8 @@ MOVED = 500_000_000
 """ns of silence after which packets from another address mean that the sender has moved; before, that an echo or
 a loop repeats them (RFC 3550 §8.2)."""
 MOVED_REPORTS = 10_000_000_000
+REPORTED = 1000
+"""packets that a sender report counts for."""
 GONE = 10_000_000_000
 """ns of silence after which a source has no claim to its place."""
 LINGER = 500_000_000
@@ -128,8 +130,11 @@ class Source:
         return 0 if self.stream is None else self.stream.packets
 
     def standing(self, now: int) -> int:
-        """How much its place would be missed: the packets of a stream that goes on."""
-        return 0 if self.playing is None or now - self._heard > GONE else self.packets
+        """How much its place would be missed: the packets of a stream that goes on; a sender report counts for more
+        than junk ever has, from the first packet on."""
+        if now - self._heard > GONE or (self.stream is not None and self.stream.ended):
+            return 0
+        return self.packets + (REPORTED if self.last_report is not None else 0)
 
     @property
     def unconfirmed(self) -> int:

@@ -78,6 +78,21 @@ def test_a_sender_report_proves_a_source_at_once() -> None:
     assert _arrived(session) == 2
 
 
+def test_what_a_sender_report_has_proved_keeps_its_place_with_one_packet() -> None:
+    """The look that tidies up may fall between a stream's first packet and its second."""
+    session, r = _session(), random.Random(5)
+    _junk(session, r, 2000, 0, in_a_row=2)
+    _sound(session, 0, 10 * MS)
+    report = compound.serialize([SenderReport(SOUND, 1 << 32, 0, 1, 160)])
+    session.handle_datagrams(Batch.of([report], 10 * MS, "sender"), 10 * MS)
+    session.handle_timeout(250 * MS)
+    _junk(session, r, 2000, 260 * MS, in_a_row=10)
+    for number in range(1, 50):
+        _sound(session, number, 260 * MS + number * 20 * MS)
+    session.close(2000 * MS)
+    assert _arrived(session) == 50
+
+
 def test_the_stream_that_is_heard_stays_when_long_junk_fills_every_place() -> None:
     session, r = _session(), random.Random(5)
     for number in range(100):

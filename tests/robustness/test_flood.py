@@ -53,7 +53,7 @@ def test_a_stream_begins_and_plays_on_in_a_flood_of_junk(tmp_path: Path, clip: P
     sent, report, memory, log = _play(tmp_path, clip, port, target=port)
     for stream in sent["streams"]:
         heard = _stream(report, stream["ssrc"])
-        assert heard["ledger"]["lost"] == 0
+        assert heard["ledger"]["lost"] == 0, f"{heard}\n{report['socket']}"
         if stream["media"] == "video":
             assert heard["frames"]["rendered"] >= 0.8 * stream["frames"]["sent"], "a busy machine drops some itself"
         else:
@@ -74,7 +74,7 @@ def test_what_comes_back_is_counted_and_changes_nothing(tmp_path: Path, clip: Pa
     assert len(report["streams"]) == 2, log
     for stream in sent["streams"]:
         heard = _stream(report, stream["ssrc"])
-        assert heard["ledger"]["lost"] == 0
+        assert heard["ledger"]["lost"] == 0, f"{heard}\n{report['socket']}"
         assert heard["ledger"]["duplicates"] >= 0.9 * heard["ledger"]["arrived"]
         if stream["media"] == "video":
             assert heard["frames"]["rendered"] >= 0.8 * stream["frames"]["sent"], "a busy machine drops some itself"
