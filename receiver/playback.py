@@ -141,6 +141,8 @@ class Playback:
         self._over.discard(media)
         if media == "video":
             self._scheduler.begin()
+        elif self._timeline is not None:
+            self._timeline.begin()
         return player
 
     def _retire(self, media: str, now: int) -> None:

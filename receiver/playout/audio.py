@@ -92,6 +92,10 @@ class AudioTimeline:
         """ns by which sound is played after its playout time and `delay` (negative: before), smoothed over a second."""
         return round(self._follower.error * 1e9)
 
+    def begin(self) -> None:
+        """Another stream begins: silence in it is a hole again."""
+        self._resting = False
+
     def rest(self) -> None:
         """The sender has said goodbye: silence after what was pushed is no hole."""
         self._resting = True
@@ -118,7 +122,6 @@ class AudioTimeline:
             assert self._ring is not None
             if not len(sound) or self._ring.end - self._read > _CAPACITY * self._source_rate:
                 return
-            self._resting = False
             self._anchor = samples.timestamp, samples.playout_time
             self._ring.append(sound)
             self._count_concealed(samples, len(sound))
