@@ -217,9 +217,15 @@ def test_a_damaged_file_plays_what_it_can(tmp_path, opened):
 
 def test_closing_ends_a_read(clip):
     sources = open_file(clip, video=True, audio=True, loop=True)
-    reader = threading.Thread(target=lambda: read_all(sources.video))
+    began = threading.Event()
+
+    def read() -> None:  # the only reader: a decoder belongs to one thread
+        while sources.video.read() is not None:
+            began.set()
+
+    reader = threading.Thread(target=read)
     reader.start()
-    sources.video.read()
+    assert began.wait(5)
     sources.close()
     reader.join(2)
     assert not reader.is_alive()
