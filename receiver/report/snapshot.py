@@ -41,6 +41,7 @@ class Percentiles:
     p50: float | None = None
     p95: float | None = None
     p99: float | None = None
+    p99_9: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,71 @@ class BufferSnapshot:
     """what it aims at now."""
     emitted: int = 0
     """webrtc-stats jitterBufferEmittedCount: units handed on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bursts:
+    """RFC 3611 §4.7.2: bursts of loss and the gaps between them, over closed numbers; None where there were none."""
+
+    gmin: int
+    """packets received in a row that end a burst."""
+    count: int
+    """bursts."""
+    burst_density: float | None
+    """share of packets lost or late within bursts."""
+    gap_density: float | None
+    burst_duration_ms: float | None
+    """mean."""
+    gap_duration_ms: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A value and its 95 % confidence interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class GilbertElliott:
+    """Two-state loss model: `p` good to bad, `r` bad to good, a packet; share lost in bad (1 - h) and good (1 - k)."""
+
+    p: Estimate
+    r: Estimate
+    loss_in_bad: Estimate
+    loss_in_good: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class EModel:
+    """ITU-T G.107, an estimate: what a listener would say of a conversation with this delay and loss."""
+
+    r: float
+    mos: float
+    delay_ms: float
+    """one way, mouth to ear, that was assumed."""
+    loss: float
+    """share of packets the listener missed."""
+    burst_ratio: float
+    equipment_impairment: float
+    """Ie of the codec."""
+    loss_robustness: float
+    """Bpl of the codec."""
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """Octets received, cumulative."""
+
+    media: int = 0
+    """RTP payload."""
+    repair: int = 0
+    headers: int = 0
+    """RTP, UDP and IP headers of both."""
+    rtcp: int = 0
+    """with its headers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +143,11 @@ class StreamSnapshot:
     """above the least transit seen, RFC 5481."""
     rtt_ms: float | None = None
     one_way_delay_ms: float | None = None
-    """None: the two clocks were not compared."""
+    """of the least transit; None: the two clocks were not compared."""
+    one_way_delay_error_ms: float | None = None
+    """the true value lies within this of it: at most half the least round trip."""
+    clock_skew_ppm: float | None = None
+    """by which the sender's clock runs slower than this one; None while it is not known."""
     buffer: BufferSnapshot = BufferSnapshot()
     playout_delay_ms: Percentiles | None = None
     """playout − (capture instant + least transit seen)."""
@@ -89,6 +159,23 @@ class StreamSnapshot:
     """reason → frames that arrived and no decoder can use, and packets of payload types that are not the stream's."""
     loss_runs: Mapping[int, int] = field(default_factory=dict)
     """length of a run of lost packets → how often."""
+    late_runs: Mapping[int, int] = field(default_factory=dict)
+    """length of a run of late packets → how often."""
+    bursts: Bursts | None = None
+    """None: nothing closed yet."""
+    gilbert_elliott: GilbertElliott | None = None
+    """None: not enough losses."""
+    reordering_extent: Mapping[int, int] = field(default_factory=dict)
+    """packets that came before it and should have come after (RFC 4737 §4.2.1) → how often."""
+    reordering_late_ms: Percentiles | None = None
+    """buffer that would have restored the order (RFC 4737 §4.3)."""
+    delay_distribution: tuple[tuple[float, int], ...] = ()
+    """(ms above the least transit, lower edge of a bin; packets), ascending."""
+    needed_buffer: tuple[tuple[float, float], ...] = ()
+    """(ms of fixed buffer, share of the arrived packets that would have been late), ascending; () before any came."""
+    e_model: EModel | None = None
+    """audio."""
+    traffic: Traffic | None = None
 
 
 @dataclass(frozen=True, slots=True)
