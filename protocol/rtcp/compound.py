@@ -15,6 +15,7 @@ from protocol.rtcp.rr import ReceiverReport
 from protocol.rtcp.sdes import SourceDescription
 from protocol.rtcp.sr import SenderReport
 from protocol.rtcp.unknown import UnknownPacket
+from protocol.rtcp.xr import ExtendedReport
 
 RtcpPacket = (
     SenderReport
@@ -25,6 +26,7 @@ RtcpPacket = (
     | Nack
     | PictureLossIndication
     | FullIntraRequest
+    | ExtendedReport
     | UnknownPacket
 )
 
@@ -34,6 +36,7 @@ _PARSERS: dict[int, Callable[[int, bytes], RtcpPacket]] = {
     header.SOURCE_DESCRIPTION: SourceDescription.parse,
     header.BYE: Bye.parse,
     header.APP: App.parse,
+    header.EXTENDED_REPORT: ExtendedReport.parse,
 }
 _FEEDBACK_PARSERS: dict[tuple[int, int], Callable[[int, bytes], RtcpPacket]] = {
     (header.TRANSPORT_FEEDBACK, nack.FORMAT): Nack.parse,

@@ -19,6 +19,7 @@ BYE = 203
 APP = 204
 TRANSPORT_FEEDBACK = 205
 PAYLOAD_FEEDBACK = 206
+EXTENDED_REPORT = 207
 
 PACKET_TYPES = range(192, 224)
 """what RFC 5761 §4 leaves to RTCP, so that it can share a port with RTP."""

@@ -38,7 +38,7 @@ PACKETS: st.SearchStrategy[RtcpPacket] = st.one_of(
     st.builds(Nack, U32, U32, ASCENDING),
     st.builds(PictureLossIndication, U32, U32),
     st.builds(FullIntraRequest, U32, st.lists(st.tuples(U32, U8), min_size=1, max_size=9).map(tuple)),
-    st.builds(UnknownPacket, st.integers(207, 223) | st.integers(192, 199), st.integers(0, 31), WORDS),
+    st.builds(UnknownPacket, st.integers(208, 223) | st.integers(192, 199), st.integers(0, 31), WORDS),
 )
 
 # What GStreamer 1.22 (rtpbin, AVPF) and FFmpeg 5.1 sent; the fields as tshark reads them.
