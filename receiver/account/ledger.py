@@ -13,6 +13,7 @@ Numbers below `closed` are only counters: what still comes of them is `after_clo
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -23,7 +24,7 @@ from receiver.account.counts import Reception
 from receiver.account.histogram import Histogram
 from receiver.account.reordering import Reordering
 from receiver.account.ring import StateRing
-from receiver.account.runs import RunLengths
+from receiver.account.runs import FateObserver, RunLengths
 
 _ARRIVED, _LATE, _RTX, _FEC = 1, 2, 4, 8
 _ARRIVED_BYTE = bytes([_ARRIVED])
@@ -43,7 +44,10 @@ _YES.flags.writeable = False
 class Ledger:
     """Accounts for one StreamKey. Every number is the source tracker's extended one."""
 
-    def __init__(self) -> None:
+    def __init__(self, observers: Sequence[FateObserver] = (), loss_observers: Sequence[FateObserver] = ()) -> None:
+        """Both are shown every number once, as it closes: `observers` whether it was lost or late (what RFC 3611
+        calls lost or discarded), `loss_observers` whether it was lost. Only a lost head that is learnt of after its
+        successors closed is not shown."""
         self._ring = StateRing(_SMALLEST)
         self._started = False
         self._base = self._closed = self._decided = self._end = 0
@@ -51,6 +55,9 @@ class Ledger:
         self._first_received = 0
         self._reordering = Reordering()
         self._loss_runs, self._late_runs = RunLengths(), RunLengths()
+        self._bad_observers = tuple(observers)
+        self._loss_observers = (self._loss_runs, *loss_observers)
+        self._observers = (*self._loss_observers, self._late_runs, *self._bad_observers)
         self._checkpoints: deque[tuple[int, int]] = deque()
         self._arrived = self._in_time = self._rtx = self._fec = self._missed = 0
         self._late = self._arrived_after_recovery = self._duplicates = 0
@@ -304,8 +311,9 @@ class Ledger:
             skipped = until - self._end
             self._missed += skipped
             self._closed_lost += skipped
-            self._loss_runs.add_run(skipped)
-            self._late_runs.gap()
+            self._late_runs.good(skipped)
+            for observer in (*self._loss_observers, *self._bad_observers):
+                observer.bad(skipped)
             self._closed = self._decided = self._end = until
         self._ring.reserve(end - self._closed, self._closed, self._end)
 
@@ -327,17 +335,24 @@ class Ledger:
         self._closed = max(self._closed, until)
 
     def _tally(self, start: int, stop: int) -> None:
-        states = self._ring.states[start:stop]
-        if self._ring.data.count(_ARRIVED, start, stop) == stop - start:
-            self._loss_runs.gap()
-            self._late_runs.gap()
+        states, n = self._ring.states[start:stop], stop - start
+        if self._ring.data.count(_ARRIVED, start, stop) == n:
+            for observer in self._observers:
+                observer.good(n)
         else:
-            lost, late = (states & _ARRIVED) == 0, (states & _LATE) != 0
-            self._closed_lost += int(np.count_nonzero(lost))
-            self._closed_late += int(np.count_nonzero(late))
-            self._loss_runs.add(lost)
-            self._late_runs.add(late)
+            self._tally_mixed(states)
         states[:] = 0
+
+    def _tally_mixed(self, states: NDArray[np.uint8]) -> None:
+        lost, late = (states & _ARRIVED) == 0, (states & _LATE) != 0
+        self._closed_lost += int(np.count_nonzero(lost))
+        self._closed_late += int(np.count_nonzero(late))
+        self._late_runs.observe(late)
+        for observer in self._loss_observers:
+            observer.observe(lost)
+        bad = lost | late
+        for observer in self._bad_observers:
+            observer.observe(bad)
 
 
 def _contiguous(numbers: NDArray[np.int64], first: int) -> bool:
