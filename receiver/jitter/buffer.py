@@ -5,14 +5,14 @@ It knows numbers, RTP timestamps and markers, never clocks: when a frame is due 
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise, repeat
-from typing import Final, Protocol
+from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+
+from receiver.jitter.runs import Packets as Packets
+from receiver.jitter.runs import Row, Runs
 
 CAPACITY = 16_384
 """numbers between the cursor and the highest one held."""
@@ -27,31 +27,6 @@ class Framing(Protocol):
     def begins(self, payload: bytes) -> bool: ...
 
     def duration(self, payload: bytes) -> int | None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Packets:
-    """Packets of one stream, each field of shape (n,); payloads lie in `buffer`, which is not kept."""
-
-    sequence: NDArray[np.int64]
-    """extended sequence numbers."""
-    timestamp: NDArray[np.int64]
-    """unwrapped RTP timestamps."""
-    marker: NDArray[np.bool_]
-    arrival_time: NDArray[np.int64]
-    payload_offset: NDArray[np.int64]
-    payload_length: NDArray[np.int64]
-    buffer: NDArray[np.uint8]
-
-    def __len__(self) -> int:
-        return len(self.sequence)
-
-    def select(self, rows: NDArray[np.bool_] | slice) -> Packets:
-        """The chosen rows."""
-        return Packets(
-            self.sequence[rows], self.timestamp[rows], self.marker[rows], self.arrival_time[rows],
-            self.payload_offset[rows], self.payload_length[rows], self.buffer,
-        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,22 +50,13 @@ class Frame:
         return self.payloads.count(None)
 
 
-_CLOSE = 64
-"""bytes between two payloads that are copied along: headers."""
-_Held = tuple[bytes, int, int, int, bool, int]
-"""What holds the payload, where it begins and ends there, RTP timestamp, marker, arrival time."""
-_TIMESTAMP: Final = 3
-_MARKER: Final = 4
-_ARRIVAL: Final = 5
-
-
 class JitterBuffer:
     """Order for one stream. `every_packet_is_a_frame` holds for audio, where a hole becomes frames of its own."""
 
     def __init__(self, framing: Framing, *, every_packet_is_a_frame: bool) -> None:
         self._framing = framing
         self._single = every_packet_is_a_frame
-        self._held: dict[int, _Held] = {}
+        self._held = Runs()
         self.cursor: int | None = None
         """the lowest number not yet handed out or given up; None before the first packet."""
         self.highest = -1
@@ -99,37 +65,31 @@ class JitterBuffer:
         self._released = False
         self._scanned = 0
         """numbers from the cursor to below this one are held, of one frame, and none of them has the marker."""
-        self._lowest = 0
-        """no number from the cursor to below this one is held."""
         self._lost_before = 0
 
     # -- in ---------------------------------------------------------------------------------------------------
 
     def insert(self, packets: Packets) -> int:
         """Keeps the packets that can still be used; returns how many came too late for it."""
-        numbers: list[int] = packets.sequence.tolist()
-        if not numbers:
+        if not len(packets):
             return 0
-        lowest, highest = min(numbers), max(numbers)
+        lowest, highest = int(packets.sequence.min()), int(packets.sequence.max())
         self._make_room(lowest, highest)
         if self._released and self.cursor is not None and lowest < self.cursor:
             in_time = packets.sequence >= self.cursor
             return int(np.count_nonzero(~in_time)) + self.insert(packets.select(in_time))
-        self._held.update(zip(numbers, _rows(packets), strict=True))
+        earliest = self._held.lowest(0)
+        self._held.add(packets)
         self.highest = max(self.highest, highest)
-        self._lowest = min(self._lowest, lowest)
-        if not self._released:
+        if not self._released and (earliest is None or lowest < earliest):
             self._begin(lowest)
         return 0
 
     def _begin(self, lowest: int) -> None:
         """Until the first frame has left, an overtaken packet may still come before the one that came first. Where
         the lowest is not the first of its frame, there is a hole of at least one number before it."""
-        if self.cursor is not None and self._lowest < lowest:
-            return
         headless = not self._single and not self._framing.begins(self._payload(lowest))
         self.cursor = self._scanned = lowest - headless
-        self._lowest = lowest
 
     def _make_room(self, lowest: int, highest: int) -> None:
         """Past the bound the oldest numbers are given up."""
@@ -145,16 +105,12 @@ class JitterBuffer:
         if self.cursor is None or cursor <= self.cursor:
             return
         self._lost_before += cursor - self.cursor
-        if cursor - self.cursor > len(self._held):
-            self._held = {number: held for number, held in self._held.items() if number >= cursor}
-        else:
-            deque(map(self._held.pop, range(self.cursor, cursor), repeat(None)), maxlen=0)
         self._release(cursor)
 
     def _release(self, cursor: int) -> None:
         self.cursor = cursor
+        self._held.forget_below(cursor)
         self._scanned = max(self._scanned, cursor)
-        self._lowest = max(self._lowest, cursor)
         self._released = True
 
     # -- out --------------------------------------------------------------------------------------------------
@@ -180,24 +136,30 @@ class JitterBuffer:
 
     def following(self) -> bytes | None:
         """The payload at the cursor, when it is here: in-band FEC for the frame just given up."""
-        return self._payload(self.cursor) if self.cursor in self._held else None
+        row = None if self.cursor is None else self._held.get(self.cursor)
+        return None if row is None else row.payload
+
+    def _row(self, number: int) -> Row:
+        """Of a number that is held."""
+        row = self._held.get(number)
+        assert row is not None
+        return row
 
     def _payload(self, number: int) -> bytes:
-        data, start, end, *_ = self._held[number]
-        return data[start:end]
+        return self._row(number).payload
 
     def _whole_end(self) -> int | None:
         """One past the last number of the frame at the cursor; None while it is not whole."""
         if self.cursor is None or (first := self._held.get(self.cursor)) is None:
             return None
-        at = self._scanned
-        while (held := self._held.get(at)) is not None:
-            if held[_TIMESTAMP] != first[_TIMESTAMP]:
-                return at
-            if held[_MARKER] or self._single:
-                return at + 1
-            at += 1
-        self._scanned = at
+        end = self._scanned
+        for row in self._held.consecutive(end):
+            if row.timestamp != first.timestamp:
+                return end
+            end += 1
+            if row.marker or self._single:
+                return end
+        self._scanned = end
         return None
 
     def _hole(self) -> int | None:
@@ -206,24 +168,21 @@ class JitterBuffer:
             return None
         first = self._held.get(self.cursor)
         if first is not None:
-            return first[_TIMESTAMP]
+            return first.timestamp
         after = self._lowest_held()
-        return self._timestamp_before(after, self.cursor) if self._single else self._held[after][_TIMESTAMP]
+        return self._timestamp_before(after, self.cursor) if self._single else self._row(after).timestamp
 
     def _lowest_held(self) -> int:
-        """The lowest number held; there is one."""
-        while self._lowest not in self._held:
-            self._lowest += 1
-        return self._lowest
-
-    def _next_held(self, number: int) -> int | None:
-        """The lowest number held that is not below this one."""
-        return next((n for n in range(number, self.highest + 1) if n in self._held), None)
+        """The lowest number held from the cursor on; there is one."""
+        assert self.cursor is not None
+        lowest = self._held.lowest(self.cursor)
+        assert lowest is not None
+        return lowest
 
     def _timestamp_before(self, after: int, number: int) -> int:
         """Of a missing packet: counted back from the next one that is here, by its duration."""
         step = self._framing.duration(self._payload(after)) or 0
-        return self._held[after][_TIMESTAMP] - (after - number) * step
+        return self._row(after).timestamp - (after - number) * step
 
     def _give_up(self, now: int, frames: list[Frame]) -> None:
         """Goes on without the hole in front."""
@@ -239,27 +198,29 @@ class JitterBuffer:
 
     def _damaged_end(self, at: int) -> int:
         """One past the last number of the frame that `at` (held) belongs to, over the holes inside it."""
-        timestamp = self._held[at][_TIMESTAMP]
+        timestamp = self._row(at).timestamp
         while True:
-            while (held := self._held.get(at)) is not None and held[_TIMESTAMP] == timestamp:
-                at += 1
-                if held[_MARKER]:
+            for row in self._held.consecutive(at):
+                if row.timestamp != timestamp:
                     return at
-            after = self._next_held(at)
-            if held is not None or after is None:
+                at += 1
+                if row.marker:
+                    return at
+            after = self._held.lowest(at)
+            if after is None:
                 return at
-            if self._held[after][_TIMESTAMP] != timestamp:
+            if self._row(after).timestamp != timestamp:
                 # Its marker never came, so at least one of the missing was its own.
                 return after if self._framing.begins(self._payload(after)) else at + 1
             at = after
 
     def _take(self, end: int) -> Frame:
         assert self.cursor is not None
-        rows = [self._held.pop(number, None) for number in range(self.cursor, end)]
-        payloads = tuple(None if row is None else row[0][row[1] : row[2]] for row in rows)
+        rows = self._held.between(self.cursor, end)
+        payloads = tuple(None if row is None else row.payload for row in rows)
         here = [row for row in rows if row is not None]
-        arrivals = [row[_ARRIVAL] for row in here]
-        return self._frame(end, here[0][_TIMESTAMP], payloads, min(arrivals), max(arrivals))
+        arrivals = [row.arrival_time for row in here]
+        return self._frame(end, here[0].timestamp, payloads, min(arrivals), max(arrivals))
 
     def _missing(self, number: int, now: int) -> Frame:
         timestamp = self._timestamp_before(self._lowest_held(), number)
@@ -271,17 +232,3 @@ class JitterBuffer:
         self._lost_before = 0
         self._release(end)
         return frame
-
-
-def _rows(packets: Packets) -> Iterator[_Held]:
-    """One copy of payloads that lie close together, as those of one read do."""
-    starts, ends = packets.payload_offset, packets.payload_offset + packets.payload_length
-    columns = [column.tolist() for column in (packets.timestamp, packets.marker, packets.arrival_time)]
-    apart = np.flatnonzero((starts[1:] < ends[:-1]) | (starts[1:] > ends[:-1] + _CLOSE)) + 1
-    edges = [0, *apart.tolist(), len(starts)]
-    data: list[bytes] = []
-    memory = packets.buffer.data
-    for first, last in pairwise(edges):
-        data += [bytes(memory[starts[first] : ends[last - 1]])] * (last - first)
-    base = np.repeat(starts[edges[:-1]], np.diff(edges))
-    return zip(data, (starts - base).tolist(), (ends - base).tolist(), *columns, strict=True)
