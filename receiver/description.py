@@ -8,12 +8,21 @@ from pathlib import Path
 
 from protocol import sdp
 from protocol.errors import ProtocolError, UsageError
-from receiver.config import Listen
+from protocol.payload import registry
+from receiver.config import Listen, ReceiverConfig
 from receiver.media import Format
 
 ENCODINGS = {name.lower(): name for name in ("H264", "VP8", "JPEG", "opus", "L16", "PCMU", "PCMA")}
 """What can be played, by its name in lower case."""
 _LARGEST = 1 << 20
+
+
+def formats(config: ReceiverConfig) -> dict[int, Format]:
+    """What each payload type means: --map before the description before the default map."""
+    described = config.formats
+    if described is None:
+        described = {pt: Format(*row) for pt, row in registry.DEFAULT_PAYLOAD_TYPES.items()}
+    return {**described, **config.mapped}
 
 
 def read_description(path: str) -> tuple[Listen, Mapping[int, Format]]:
@@ -33,21 +42,21 @@ def read_description(path: str) -> tuple[Listen, Mapping[int, Format]]:
 
 def describe(session: sdp.SessionDescription) -> tuple[Listen, Mapping[int, Format]]:
     """Every RTP and RTCP port of what can be played. Raises UsageError, and Malformed for numbers out of range."""
-    formats: dict[int, Format] = {}
+    found: dict[int, Format] = {}
     ports: list[int] = []
     groups: set[str] = set()
     for media in session.media:
         playable = _playable(media)
         if not playable or not media.port:
             continue
-        _merge(formats, playable)
+        _merge(found, playable)
         ports += [media.port, media.rtcp_port]
         groups |= _groups(session.connection_of(media))
-    if not formats:
+    if not found:
         raise UsageError(_nothing_playable(session))
     if len(groups) > 1:
         raise UsageError(f"more than one multicast group ({', '.join(sorted(groups))}): run a receiver for each")
-    return Listen(next(iter(groups), None), tuple(sorted(set(ports)))), formats
+    return Listen(next(iter(groups), None), tuple(sorted(set(ports)))), found
 
 
 def _playable(media: sdp.MediaDescription) -> dict[int, Format]:
@@ -60,10 +69,10 @@ def _playable(media: sdp.MediaDescription) -> dict[int, Format]:
     }
 
 
-def _merge(formats: dict[int, Format], more: Mapping[int, Format]) -> None:
+def _merge(found: dict[int, Format], more: Mapping[int, Format]) -> None:
     for number, format in more.items():
-        if formats.setdefault(number, format) != format:
-            names = f"{formats[number].encoding} and {format.encoding}"
+        if found.setdefault(number, format) != format:
+            names = f"{found[number].encoding} and {format.encoding}"
             raise UsageError(f"payload type {number} is {names} at once: give each its own in the program that sends")
 
 

@@ -9,24 +9,22 @@ import threading
 import time
 from collections.abc import Callable
 
-import numpy as np
-
 from protocol.errors import FatalError, NoPeerError
-from protocol.payload import registry
-from receiver.account.histogram import Histogram
 from receiver.config import ReceiverConfig
+from receiver.description import formats
 from receiver.events import KINDS, Event, Goodbye, StreamEnded, StreamResumed, StreamSilent, StreamStarted
-from receiver.media import AccessUnit, Format, Image, StreamKey
+from receiver.media import AccessUnit, StreamKey
 from receiver.network import Network
-from receiver.outputs import Outputs, open_outputs
+from receiver.outputs import open_outputs
 from receiver.playback import Playback, out_of_band
 from receiver.playout.recorder import Recorder
 from receiver.report import document
 from receiver.report.collect import collect
 from receiver.report.overlay import overlay
+from receiver.report.sampling import Rates, Skew
 from receiver.report.snapshot import Event as ReportEvent
-from receiver.report.snapshot import Percentiles, Snapshot
-from receiver.session import ReceiverSession, SessionConfig, SessionStatistics
+from receiver.report.snapshot import Snapshot
+from receiver.session import ReceiverSession, SessionConfig
 from receiver.transport import buffer_warning, open_transport
 
 Log = Callable[[str], None]
@@ -50,51 +48,6 @@ def run(
     return receiver.run(status)
 
 
-def formats(config: ReceiverConfig) -> dict[int, Format]:
-    """What each payload type means: --map before the description before the default map."""
-    described = config.formats
-    if described is None:
-        described = {pt: Format(*row) for pt, row in registry.DEFAULT_PAYLOAD_TYPES.items()}
-    return {**described, **config.mapped}
-
-
-class Skew:
-    """Audio playout minus video playout of the same capture instant, sampled with each picture shown."""
-
-    def __init__(self, outputs: Callable[[], Outputs]) -> None:
-        self._outputs = outputs
-        self._sizes = Histogram()
-        self.planned: int | None = None
-        """what the session aims at, ns."""
-
-    def shown(self, image: Image, now: int) -> None:
-        timeline = self._outputs().timeline
-        if self.planned is None or timeline is None or not timeline.playing:
-            return
-        skew = self.planned + timeline.lag - max(0, now - image.playout_time)
-        self._sizes.add(np.array([abs(skew) // 1000], np.int64))
-
-    def percentiles(self) -> Percentiles | None:
-        p50, p95 = self._sizes.percentile(0.5), self._sizes.percentile(0.95)
-        return None if p50 is None or p95 is None else Percentiles(p50=p50 / 1e3, p95=p95 / 1e3)
-
-
-class Rates:
-    """Bit-rates between one look and the next."""
-
-    def __init__(self) -> None:
-        self._before: dict[StreamKey, tuple[int, int]] = {}
-
-    def update(self, statistics: SessionStatistics, now: int) -> dict[StreamKey, float]:
-        rates = {}
-        for s in statistics.streams:
-            octets, at = self._before.get(s.key, (0, 0))
-            if at and now > at:
-                rates[s.key] = (s.octets - octets) * 8e9 / (now - at)
-            self._before[s.key] = s.octets, now
-        return rates
-
-
 class Receiver:
     """The running program: what its threads share, and the order in which it begins and ends."""
 
@@ -106,7 +59,7 @@ class Receiver:
         self._output_error: str | None = None
         self._snapshot = Snapshot(0.0)
         self._rates = Rates()
-        self._skew = Skew(lambda: self._outputs)
+        self._skew = Skew(lambda: self._outputs.timeline)
         self._intervals: list[dict[str, object]] = []
         self._recorder = Recorder(config.record, self._output_failed) if config.record else None
         self._transport = open_transport(

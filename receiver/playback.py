@@ -11,7 +11,7 @@ from protocol.errors import ProtocolError
 from protocol.payload import registry
 from receiver.events import StreamEnded
 from receiver.media import AccessUnit, AudioPlayoutStatistics, Format, Image, StreamKey, VideoPlayoutStatistics
-from receiver.players import AudioPlayer, VideoPlayer
+from receiver.players import REAL_TIME, AudioPlayer, Running, VideoPlayer
 from receiver.playout.audio import AudioTimeline
 from receiver.playout.scheduler import VideoScheduler, combined
 
@@ -48,10 +48,12 @@ class Playback:
         device: Callable[[], AudioPlayoutStatistics],
         on_damage: Callable[[StreamKey, str], None],
         log: Callable[[str], None],
+        running: Running = REAL_TIME,
     ) -> None:
         self._show, self._scheduler, self._timeline = show, scheduler, timeline
         self._device = device
         self._on_damage, self._log = on_damage, log
+        self._running = running
         self._lock = threading.Lock()
         self._players: dict[str, Player] = {}
         self._before: dict[StreamKey, Played] = {}
@@ -98,7 +100,7 @@ class Playback:
 
     def _player(self, unit: AccessUnit, now: int) -> Player | None:
         media = unit.format.media
-        if (self._show if media == "video" else self._timeline) is None:
+        if media == "load" or (self._show if media == "video" else self._timeline) is None:
             return None
         player = self._players.get(media)
         if player is None:
@@ -127,10 +129,11 @@ class Playback:
         try:
             if media == "video":
                 assert self._show is not None
-                player = VideoPlayer(unit, out_of_band(unit.format), self._show, self._on_damage, now)
+                known = out_of_band(unit.format)
+                player = VideoPlayer(unit, known, self._show, self._on_damage, now, self._running)
             else:
                 assert self._timeline is not None
-                player = AudioPlayer(unit, self._timeline, self._device, now)
+                player = AudioPlayer(unit, self._timeline, self._device, now, self._running)
         except ProtocolError as error:
             self._log(f"cannot play {media}: {error}")
             self._unplayable.add(unit.stream)

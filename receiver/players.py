@@ -6,7 +6,8 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 from receiver.decode.audio import AudioDecoder
 from receiver.decode.video import VideoDecoder
@@ -15,6 +16,16 @@ from receiver.playout.audio import AudioTimeline
 
 QUEUE = 256
 """access units between the network and a decoder: 8 s of pictures, 5 s of sound."""
+
+
+class Worker(Protocol):
+    """Takes units off the hands of who delivers them."""
+
+    dropped: int
+
+    def put(self, unit: AccessUnit) -> None: ...
+
+    def close(self, timeout: float = ...) -> None: ...
 
 
 class DecodeThread:
@@ -47,6 +58,18 @@ class DecodeThread:
         self._finish()
 
 
+@dataclass(frozen=True, slots=True)
+class Running:
+    """How players work: on threads and in real time, or, in a replay, where they are called and in virtual time."""
+
+    worker: Callable[[str, Callable[[AccessUnit], None], Callable[[], None]], Worker] = DecodeThread
+    """(name, work, finish) -> who does it."""
+    clock: Callable[[], int] = time.monotonic_ns
+
+
+REAL_TIME = Running()
+
+
 class VideoPlayer:
     """One video stream into a scheduler. `on_damage(key, why)` is called when the decoder needs a key frame."""
 
@@ -57,13 +80,14 @@ class VideoPlayer:
         show: Callable[[Image], None],
         on_damage: Callable[[StreamKey, str], None],
         now: int,
+        running: Running = REAL_TIME,
     ) -> None:
         self.key = first.stream
         self.played = now
         """when the last picture came out of the decoder; before one did, when it began (monotonic ns)."""
         self._decoder = VideoDecoder(first.format, out_of_band)
-        self._show, self._on_damage = show, on_damage
-        self._thread = DecodeThread("decode-video", self._decode, self._flush)
+        self._show, self._on_damage, self._clock = show, on_damage, running.clock
+        self._thread = running.worker("decode-video", self._decode, self._flush)
         self.put, self.close = self._thread.put, self._thread.close
 
     @property
@@ -73,7 +97,7 @@ class VideoPlayer:
 
     def _decode(self, unit: AccessUnit) -> None:
         for image in self._decoder.decode(unit):
-            self.played = time.monotonic_ns()
+            self.played = self._clock()
             self._show(image)
         if self._decoder.needs_key_frame and unit.missing == 0 and unit.data:
             self._on_damage(self.key, "the decoder cannot go on")
@@ -91,15 +115,20 @@ class AudioPlayer:
     """One audio stream into a timeline that the sound card pulls."""
 
     def __init__(
-        self, first: AccessUnit, timeline: AudioTimeline, device: Callable[[], AudioPlayoutStatistics], now: int
+        self,
+        first: AccessUnit,
+        timeline: AudioTimeline,
+        device: Callable[[], AudioPlayoutStatistics],
+        now: int,
+        running: Running = REAL_TIME,
     ) -> None:
         self.key = first.stream
         self.played = now
         """when sound that came was decoded last (monotonic ns)."""
         self._timeline = timeline
-        self._device = device
+        self._device, self._clock = device, running.clock
         self._decoder = AudioDecoder(first.format)
-        self._thread = DecodeThread("decode-audio", self._decode, lambda: None)
+        self._thread = running.worker("decode-audio", self._decode, lambda: None)
         self.put, self.close = self._thread.put, self._thread.close
 
     @property
@@ -110,7 +139,7 @@ class AudioPlayer:
     def _decode(self, unit: AccessUnit) -> None:
         for samples in self._decoder.decode(unit):
             if unit.data and not samples.concealed:
-                self.played = time.monotonic_ns()
+                self.played = self._clock()
             self._timeline.push(samples)
 
     def statistics(self) -> AudioPlayoutStatistics:
