@@ -9,8 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from protocol.payload.load import ENCODING as LOAD
+
 if TYPE_CHECKING:
     from av import VideoFrame
+
+_MEDIA = {"H264": "video", "VP8": "video", "JPEG": "video", LOAD.upper(): "load"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +29,8 @@ class Format:
 
     @property
     def media(self) -> str:
-        """ "video" or "audio"."""
-        return "video" if self.encoding.upper() in {"H264", "VP8", "JPEG"} else "audio"
+        """ "video", "audio", or "load": packets that only measure."""
+        return _MEDIA.get(self.encoding.upper(), "audio")
 
 
 @dataclass(frozen=True, slots=True)

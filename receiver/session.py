@@ -343,6 +343,8 @@ class ReceiverSession:
         for source in self._sources:
             stream = source.playing
             offset = None if stream is None else stream.playout_offset()
+            if source.format.media == "load":  # nobody sees or hears it
+                continue
             if stream is not None and offset is not None and source.cname is not None:
                 latency = self._device_latency.get(source.format.media, 0)
                 found.append((stream, Offset(source.cname, source.format.media, offset, latency)))

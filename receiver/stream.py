@@ -96,7 +96,7 @@ class Stream:
         self._learns_from = 0
         """RTP timestamp from which on frames came along the present path."""
         self._is_sound = form.media == "audio"
-        self._predicted = not self._is_sound and form.encoding.upper() != "JPEG"
+        self._predicted = form.media == "video" and form.encoding.upper() != "JPEG"
         """a frame may need those before it."""
         self._depacketizer = depacketizer
         self._target = target

@@ -33,6 +33,7 @@ _ATTEMPTS = 4
 _WINDOW = 100_000_000  # ns over which the packet rate is taken
 _BATCH_RATE = 4000  # packets a second from which on single calls cost more than they show
 _BUSY_WAIT_MS = 2
+_SELECT_LIMIT = 900  # descriptors; select(2) takes 1024, and the sockets are opened after the first one watched
 _MSG_ERRQUEUE = 0x2000
 _EXTENDED_ERROR = struct.Struct("=IBBBBII")  # struct sock_extended_err
 _UNREACHABLE = frozenset({errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH})
@@ -113,13 +114,13 @@ class Transport:
     def __init__(self, config: SenderConfig) -> None:
         """Raises UsageError for what does not exist and ResourceError for what the system refuses."""
         self._config = config
-        self._selector = selectors.DefaultSelector()
         self._sockets: list[_Socket] = []
         self._unreachable: dict[Path, str] = {}
         self._rate = _PacketRate()
         self._waker, self._awakened = socket.socketpair()
         self._waker.setblocking(False)
         self._awakened.setblocking(False)
+        self._selector = _selector(self._awakened.fileno())
         self._selector.register(self._awakened, selectors.EVENT_READ)
         self.errors: dict[str, int] = {}
         """datagrams that the system did not take, by the name of its error."""
@@ -289,6 +290,12 @@ def _runs(datagrams: Sequence[bytes], limit: int) -> Iterator[list[bytes]]:
         total += size
     if run:
         yield run
+
+
+def _selector(descriptor: int) -> selectors.BaseSelector:
+    """`select` sleeps to the microsecond, epoll to the millisecond: too coarse for pacing. But `select` knows only the
+    first descriptors of a process; `descriptor` is one of those to be watched."""
+    return selectors.SelectSelector() if descriptor < _SELECT_LIMIT else selectors.DefaultSelector()
 
 
 def _wait_writable(opened: socket.socket) -> None:

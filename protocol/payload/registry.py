@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from protocol.errors import Malformed, Unsupported
 from protocol.payload import h264, jpeg, vp8
 from protocol.payload.base import Depacketizer, Packetizer
+from protocol.payload.load import CLOCK_RATE, ENCODING, Load
 from protocol.payload.opus import Opus
 from protocol.payload.pcm import Pcm
 
@@ -20,6 +21,7 @@ _PACKETIZERS: Mapping[str, Callable[[int, Parameters], Packetizer]] = {
     "L16": lambda channels, _: Pcm(2 * channels),
     "PCMU": lambda channels, _: Pcm(channels),
     "PCMA": lambda channels, _: Pcm(channels),
+    ENCODING.upper(): lambda *_: Load(),
 }
 
 _DEPACKETIZERS: Mapping[str, Callable[[int, Parameters], Depacketizer]] = {
@@ -30,9 +32,16 @@ _DEPACKETIZERS: Mapping[str, Callable[[int, Parameters], Depacketizer]] = {
     "L16": lambda channels, _: Pcm(2 * channels),
     "PCMU": lambda channels, _: Pcm(channels),
     "PCMA": lambda channels, _: Pcm(channels),
+    ENCODING.upper(): lambda *_: Load(),
 }
 
-_CLOCK_RATES: Mapping[str, int] = {"H264": 90000, "VP8": 90000, "JPEG": 90000, "OPUS": 48000}
+_CLOCK_RATES: Mapping[str, int] = {
+    "H264": 90000,
+    "VP8": 90000,
+    "JPEG": 90000,
+    "OPUS": 48000,
+    ENCODING.upper(): CLOCK_RATE,
+}
 """Where the payload format fixes it."""
 
 DEFAULT_PAYLOAD_TYPES: Mapping[int, tuple[str, int, int, Parameters]] = {
@@ -46,6 +55,7 @@ DEFAULT_PAYLOAD_TYPES: Mapping[int, tuple[str, int, int, Parameters]] = {
     98: ("VP8", 90000, 1, {}),
     99: ("L16", 48000, 1, {}),
     100: ("L16", 48000, 2, {}),
+    127: (ENCODING, CLOCK_RATE, 1, {}),
 }
 """payload type: (encoding, clock rate, channels, fmtp). Below 96 as RFC 3551 §6 assigns them, the others by agreement
 between our two ends: what a receiver assumes that was given no SDP."""

@@ -28,7 +28,7 @@ class OutgoingStream:
     def __init__(self, config: StreamConfig, random: Random, max_payload: int, wall_offset: int) -> None:
         self.config = config
         self._packetizer = RtpPacketizer(config, random, max_payload)
-        self._pacer = Pacer(config.frame_interval // 3 if config.media == "video" else 0)
+        self._pacer = Pacer(0 if config.media == "audio" else config.frame_interval // 3)
         self._clock = MediaClock(config.clock_rate)
         self._wall_offset = wall_offset
         self._popped = self._popped_octets = 0

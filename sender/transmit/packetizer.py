@@ -41,7 +41,7 @@ class RtpPacketizer:
         payloads = self._payloads.packetize(unit.data, self._max_payload)
         if not payloads:
             return []
-        if self._config.media == "video":
+        if self._config.media != "audio":
             markers = [False] * (len(payloads) - 1) + [True]
             timestamps = [unit.timestamp] * len(payloads)
         else:

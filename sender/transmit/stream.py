@@ -11,15 +11,15 @@ from typing import Literal
 class StreamConfig:
     """One SSRC to one destination."""
 
-    media: Literal["audio", "video"]
+    media: Literal["audio", "video", "load"]
     encoding: str
-    """RTP encoding name: H264, VP8, JPEG, opus, L16, PCMU, PCMA."""
+    """RTP encoding name: H264, VP8, JPEG, opus, L16, PCMU, PCMA, x-steadycast-load."""
     payload_type: int
     clock_rate: int
     """ticks per second."""
     ssrc: int
     frame_interval: int
-    """ns between access units, as announced."""
+    """ns between access units, as announced; 0: of no account, each leaves at once."""
     bitrate: int
     """bits per second, as asked for; RTCP takes its share of it."""
     channels: int = 1
