@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from receiver.report.snapshot import Percentiles, Snapshot, SocketSnapshot, StreamSnapshot, ratios
@@ -37,12 +37,12 @@ def prometheus_text(snapshot: Snapshot) -> str:
         lines += _family(family.name, family.kind, family.help, samples)
     lines += _loss_runs(snapshot.streams)
     for name, kind, text, read in _SOCKET_FAMILIES:
-        lines += _family(name, kind, text, list(read(snapshot.socket)))
+        lines += _family(name, kind, text, read(snapshot.socket))
     lines += _family("steadycast_run_seconds", _GAUGE, "Time since the receiver started.", [({}, snapshot.time_s)])
     return "\n".join(lines) + "\n"
 
 
-def _family(name: str, kind: str, text: str, samples: list[tuple[Labels, float | None]]) -> list[str]:
+def _family(name: str, kind: str, text: str, samples: Iterable[tuple[Labels, float | None]]) -> list[str]:
     known = [f"{name}{_labels(labels)} {_value(value)}" for labels, value in samples if value is not None]
     return [f"# HELP {name} {text}", f"# TYPE {name} {kind}", *known] if known else []
 
