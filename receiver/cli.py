@@ -5,16 +5,20 @@ from __future__ import annotations
 import stat
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
-from protocol.command import address, check, devices, options, program, units
+from protocol.command import address, check, devices, live, options, program, units
 from protocol.command.options import Group, Option, Positional, Program
 from protocol.command.program import Outcome, Request
+from protocol.command.terminal import Terminal
 from protocol.errors import UsageError
 from receiver.config import Latency, Listen, ReceiverConfig
 from receiver.description import ENCODINGS, read_description
 from receiver.media import Format
+from receiver.report.csv_file import csv_text
+from receiver.report.document import document
 from receiver.report.line import line
 from receiver.report.snapshot import Snapshot
 from receiver.report.text import final_text
@@ -56,8 +60,15 @@ def _work(request: Request, run: Run | None) -> Outcome:
         text = check.as_json(tried) if values.get("json") else check.as_text(tried)
         return Outcome(check.exit_code(tried), data=text)
     receive = run or _pipeline()
-    code, report = receive(config, log=request.terminal.log, status=_Status(request.terminal.status), stop=request.stop)
-    return Outcome(code, report, final_text(report))
+    with views(config, request.terminal) as view:
+        code, report = receive(config, log=request.terminal.log, status=view, stop=request.stop)
+        view.end(report)
+    return outcome(code, report)
+
+
+def outcome(code: int, report: Mapping[str, Any]) -> Outcome:
+    """What is said and written of a run."""
+    return Outcome(code, report, final_text(report), files={"intervals.csv": csv_text(report)})
 
 
 def _pipeline() -> Run:
@@ -66,16 +77,16 @@ def _pipeline() -> Run:
     return run
 
 
-class _Status:
-    """Turns each second's snapshot into the status line."""
+def views(config: ReceiverConfig, terminal: Terminal) -> AbstractContextManager[live.Views[Snapshot]]:
+    """What follows the run."""
 
-    def __init__(self, show: Callable[[str], None]) -> None:
-        self._show = show
-        self._before: Snapshot | None = None
+    def dashboard() -> live.Dashboard[Snapshot]:
+        from receiver.report.terminal import Dashboard
 
-    def __call__(self, snapshot: Snapshot) -> None:
-        self._show(line(snapshot, self._before))
-        self._before = snapshot
+        return Dashboard(config.listen.ports)
+
+    forms = live.Forms(line, lambda snapshot: document(snapshot, {}), dashboard)
+    return live.views(forms, terminal, json_stream=config.json_stream, dashboard=config.dashboard == "")
 
 
 def configure(values: Mapping[str, Any], given: Mapping[str, object]) -> ReceiverConfig:
@@ -92,7 +103,12 @@ def configure(values: Mapping[str, Any], given: Mapping[str, object]) -> Receive
 
 
 def _one_user_of_stdout(config: ReceiverConfig) -> None:
-    users = {"--audio -": config.audio == "-", "--video -": config.video == "-", "--json": config.json}
+    users = {
+        "--audio -": config.audio == "-",
+        "--video -": config.video == "-",
+        "--json": config.json,
+        "--json-stream": config.json_stream,
+    }
     wanting = [name for name, wants in users.items() if wants]
     if len(wanting) > 1:
         raise UsageError(f"{' and '.join(wanting)} both want stdout: send one of them to a file")
@@ -186,10 +202,11 @@ examples:
   python -m receiver 239.1.2.3:5004            join a multicast group
   python -m receiver --video out.mp4 --audio none --duration 30s --json
   python -m receiver --audio none --video - | ffplay -
+  python -m receiver --duration 1m --fail-if "effective_loss > 1% or freezes.count > 0"
 
 Any option may also stand in the environment (STEADYCAST_LATENCY=60ms) or in a file (--config; its tables are
 [receiver] and [sender]); the command line wins, then the environment.
-Exit codes: 0 done, 1 error, 2 wrong usage, 3 no packet came, 130 second Ctrl-C.""",
+Exit codes: 0 done, 1 error, 2 wrong usage, 3 no packet came, 4 a --fail-if holds, 130 second Ctrl-C.""",
     positional=Positional(
         "source", "[SOURCE]", "[HOST]:PORT (default :5004), rtp://HOST:PORT, or FILE.sdp", many=False, read=source
     ),
@@ -221,7 +238,7 @@ Exit codes: 0 done, 1 error, 2 wrong usage, 3 no packet came, 130 second Ctrl-C.
             Option("no-gro", "take datagrams one by one: slower, but counts the kernel's drops exactly", kind="switch"),
         ),
         options.run_options(
-            Option("report", "write the report to DIR/report.json", "DIR"),
+            Option("report", "write the report to DIR: report.json, and its intervals to intervals.csv", "DIR"),
             Option("exit-on-end", "end when the last sender has said goodbye", kind="switch"),
         ),
         options.help_options(),

@@ -51,8 +51,12 @@ class ReceiverConfig:
     rtcp_to: tuple[str, int] | None = None
     json: bool = False
     """the report goes to stdout."""
+    json_stream: bool = False
+    """a line each second goes to stdout, and the report as the last."""
+    dashboard: str | None = None
+    """where it is served as a web page; empty: it is drawn in the terminal."""
     report: str | None = None
-    """directory for report.json."""
+    """directory for report.json and what belongs to it."""
     picture: str | None = None
     """keep the last picture played in this PNG file."""
     quiet: bool = False

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
-from protocol.command import address, check, devices, options, program, units
+from protocol.command import address, check, devices, live, options, program, units
 from protocol.command.options import Group, Option, Positional, Program
 from protocol.command.program import Outcome, Request
+from protocol.command.terminal import Terminal
 from protocol.errors import Unsupported, UsageError
 from sender import companion
 from sender.config import SenderConfig, Target
+from sender.report import report as json_report
 from sender.snapshot import Snapshot
 from sender.status import line
 
@@ -51,7 +54,9 @@ def _work(request: Request, run: Run | None) -> Outcome:
         return _tried(rows(), values)
     config = configure(values, request.given)
     send = run or _pipeline()
-    code, report = send(config, log=request.terminal.log, status=_Status(request.terminal.status), stop=request.stop)
+    with _views(config, request.terminal) as view:
+        code, report = send(config, log=request.terminal.log, status=view, stop=request.stop)
+        view.end(report)
     return Outcome(code, report, str(report.get("verdict") or ""))
 
 
@@ -65,16 +70,16 @@ def _pipeline() -> Run:
     return run
 
 
-class _Status:
-    """Turns each second's snapshot into the status line."""
+def _views(config: SenderConfig, terminal: Terminal) -> AbstractContextManager[live.Views[Snapshot]]:
+    """What follows the run."""
 
-    def __init__(self, show: Callable[[str], None]) -> None:
-        self._show = show
-        self._before: Snapshot | None = None
+    def dashboard() -> live.Dashboard[Snapshot]:
+        from sender.dashboard import Dashboard
 
-    def __call__(self, snapshot: Snapshot) -> None:
-        self._show(line(snapshot, self._before))
-        self._before = snapshot
+        return Dashboard()
+
+    forms = live.Forms(line, lambda snapshot: json_report(snapshot, {}, None), dashboard)
+    return live.views(forms, terminal, json_stream=config.json_stream, dashboard=config.dashboard == "")
 
 
 def configure(values: Mapping[str, Any], given: Mapping[str, object]) -> SenderConfig:
@@ -92,6 +97,10 @@ def configure(values: Mapping[str, Any], given: Mapping[str, object]) -> SenderC
 
 
 def _check(config: SenderConfig) -> None:
+    if config.json and config.json_stream:
+        raise UsageError("--json and --json-stream both want stdout: the last line of --json-stream is the report")
+    if config.dashboard:
+        raise UsageError("--dashboard: the sender draws in the terminal only; the receiver has a web page")
     if config.audio == config.video == "none":
         raise UsageError("nothing to send: --audio and --video are both none")
     if config.loop and not (companion.is_file(config.audio) or companion.is_file(config.video)):
@@ -137,7 +146,7 @@ examples:
 
 Any option may also stand in the environment (STEADYCAST_VIDEO_BITRATE=1M) or in a file (--config; its tables are
 [sender] and [receiver]); the command line wins, then the environment.
-Exit codes: 0 done, 1 error, 2 wrong usage, 3 nobody there, 130 second Ctrl-C.""",
+Exit codes: 0 done, 1 error, 2 wrong usage, 3 nobody there, 4 a --fail-if holds, 130 second Ctrl-C.""",
     positional=Positional(
         "target",
         "TARGET ...",

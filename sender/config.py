@@ -47,6 +47,10 @@ class SenderConfig:
     """bytes of UDP payload."""
     json: bool = False
     """the report goes to stdout."""
+    json_stream: bool = False
+    """a line each second goes to stdout, and the report as the last."""
+    dashboard: str | None = None
+    """where it is served as a web page; empty: it is drawn in the terminal."""
     quiet: bool = False
     verbose: int = 0
     """above 0, every event is a line."""

@@ -11,6 +11,12 @@ from protocol.errors import UsageError
 
 PREFIX = "STEADYCAST_"
 _TABLES = ("sender", "receiver")
+_WANTED = {
+    "switch": "true or false",
+    "count": "a number",
+    "value": "a text or a number",
+    "optional": "true, false or a text",
+}
 
 
 def gather(program: Program, arguments: Sequence[str], environ: Mapping[str, str]) -> dict[str, Given]:
@@ -54,12 +60,14 @@ def _key(name: str) -> str:
 
 def _from_text(option: Option, text: str, origin: str) -> str | list[str] | bool | int:
     if option.kind == "list":
-        return text.split()
+        return [text] if option.spaced else text.split()
     if option.kind == "value":
         return text
     words = {"1": 1, "true": 1, "yes": 1, "on": 1, "0": 0, "false": 0, "no": 0, "off": 0, "": 0}
     if option.kind == "count" and text.isdecimal():
         return int(text)
+    if option.kind == "optional":
+        return text if text.lower() not in words else "" if words[text.lower()] else False
     if text.lower() not in words:
         raise UsageError(f"{origin}: {text!r} is neither 1 nor 0")
     return words[text.lower()] if option.kind == "count" else bool(words[text.lower()])
@@ -81,10 +89,11 @@ def _from_toml(program: Program, name: str, value: object, path: str) -> Given:
         return Given(value, origin)
     if option.kind == "count" and isinstance(value, int):
         return Given(int(value), origin)
-    if option.kind == "value" and isinstance(value, str | int | float) and not isinstance(value, bool):
+    if option.kind in ("value", "optional") and isinstance(value, str | int | float) and not isinstance(value, bool):
         return Given(str(value), origin)
-    wanted = {"switch": "true or false", "count": "a number", "value": "a text or a number"}[option.kind]
-    raise UsageError(f"{origin} must be {wanted}")
+    if option.kind == "optional" and isinstance(value, bool):
+        return Given("" if value else False, origin)
+    raise UsageError(f"{origin} must be {_WANTED[option.kind]}")
 
 
 def _texts(value: object, origin: str) -> list[str]:

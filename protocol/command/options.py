@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NoReturn
 
-from protocol.command import address, units
+from protocol.command import address, conditions, units
 from protocol.command.versions import version
 from protocol.errors import UsageError
 
@@ -21,9 +21,12 @@ class Option:
     help: str
     metavar: str | None = None
     read: Callable[[str], object] = str
-    kind: Literal["value", "list", "switch", "count"] = "value"
+    kind: Literal["value", "list", "switch", "count", "optional"] = "value"
+    """optional: a value or none, `--name[=VALUE]`; without one it is the empty text."""
     short: str | None = None
     command_line_only: bool = False
+    spaced: bool = False
+    """a list whose values hold spaces: the environment gives one of them."""
 
     @property
     def key(self) -> str:
@@ -93,7 +96,12 @@ def run_options(*more: Option) -> Group:
         (
             Option("duration", "stop after this time (30s, 10m)", "TIME", units.positive_duration),
             Option("json", "print the report, one JSON object, on stdout when done", kind="switch"),
+            Option("json-stream", "print a line of JSON on stdout each second, the last of them the report",
+                   kind="switch"),
             *more,
+            Option("fail-if", 'end with exit code 4 if this holds of the report, as "effective_loss > 1%";'
+                   " may be given several times", "CONDITION", conditions.parse, kind="list", spaced=True),
+            Option("dashboard", "show everything in the terminal as it happens", "=ADDR", kind="optional"),
             Option("log-file", "append every message, with its time, to this file", "FILE"),
             Option("config", "read options from this TOML file", "FILE"),
             Option(
@@ -104,7 +112,7 @@ def run_options(*more: Option) -> Group:
             ),
             Option("quiet", "say nothing but errors", kind="switch", short="-q"),
         ),
-    )
+    )  # fmt: skip
 
 
 def help_options() -> Group:
@@ -128,7 +136,7 @@ def family(values: Mapping[str, object]) -> int:
 
 def from_command_line(program: Program, arguments: Sequence[str]) -> dict[str, Given]:
     """What `arguments` say. Raises UsageError; --help and --version raise SystemExit(0)."""
-    namespace, unknown = _parser(program).parse_known_args(arguments)
+    namespace, unknown = _parser(program).parse_known_args(_explicit(program, arguments))
     if unknown:
         known = [f"--{option.name}" for option in program.options()]
         word = unknown[0].partition("=")[0]
@@ -138,11 +146,22 @@ def from_command_line(program: Program, arguments: Sequence[str]) -> dict[str, G
     return {key: Given(value, names[key]) for key, value in vars(namespace).items() if value != []}
 
 
+def _explicit(program: Program, arguments: Sequence[str]) -> list[str]:
+    """`--name` of an optional value as `--name=`, so that it does not take the word after it."""
+    alone = {f"--{option.name}" for option in program.options() if option.kind == "optional"}
+    return [f"{word}=" if word in alone else word for word in arguments]
+
+
 def read_values(program: Program, given: Mapping[str, Given]) -> dict[str, object]:
     """Every given value through its reader. Raises UsageError naming where the value was written."""
     readers = {option.key: option.read for option in program.options()}
     readers[program.positional.name] = program.positional.read
-    return {key: _read(readers[key], item) for key, item in given.items()}
+    refused = {option.key for option in program.options() if option.kind == "optional" and _is_off(given, option)}
+    return {key: _read(readers[key], item) for key, item in given.items() if key not in refused}
+
+
+def _is_off(given: Mapping[str, Given], option: Option) -> bool:
+    return option.key in given and given[option.key].value is False
 
 
 def _read(reader: Callable[[str], object], given: Given) -> object:
@@ -191,12 +210,14 @@ def _parser(program: Program) -> argparse.ArgumentParser:
 
 
 def _add(section: argparse._ArgumentGroup, option: Option) -> None:
+    text = option.help.replace("%", "%%")
     flags = [option.short] if option.short else []
     flags.append(f"--{option.name}")
     if option.kind == "switch":
-        section.add_argument(*flags, help=option.help, dest=option.key, action="store_true")
+        section.add_argument(*flags, help=text, dest=option.key, action="store_true")
     elif option.kind == "count":
-        section.add_argument(*flags, help=option.help, dest=option.key, action="count")
+        section.add_argument(*flags, help=text, dest=option.key, action="count")
     else:
         action = "append" if option.kind == "list" else "store"
-        section.add_argument(*flags, help=option.help, dest=option.key, action=action, metavar=option.metavar)
+        arity = "?" if option.kind == "optional" else None
+        section.add_argument(*flags, help=text, dest=option.key, action=action, metavar=option.metavar, nargs=arity)

@@ -1,6 +1,6 @@
 """The shell around both programs: signals, exit codes, and a report in every case.
 
-Exit codes: 0 done, 1 runtime error, 2 usage, 3 no peer, 130 second Ctrl-C.
+Exit codes: 0 done, 1 runtime error, 2 usage, 3 no peer, 4 a --fail-if holds, 130 second Ctrl-C.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
 
+from protocol.command import conditions, stream
 from protocol.command.layers import gather
 from protocol.command.options import Given, Program, read_values
 from protocol.command.terminal import Terminal
@@ -40,6 +41,10 @@ class Outcome:
     """for a person, on stderr; the first line is the verdict."""
     data: str = ""
     """for stdout."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """what stands beside report.json in --report's directory: name → content."""
+    failures: Sequence[str] = ()
+    """each --fail-if that holds, a line that says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +99,9 @@ def failure(message: str, given: Mapping[str, object]) -> dict[str, object]:
 
 
 @contextmanager
-def interruptible(stop: threading.Event) -> Iterator[None]:
-    """The first SIGINT or SIGTERM sets `stop`; the second raises KeyboardInterrupt and soon ends the process.
+def interruptible(stop: threading.Event, restore: Callable[[], None]) -> Iterator[None]:
+    """The first SIGINT or SIGTERM sets `stop`; the second raises KeyboardInterrupt and soon, after `restore`, ends the
+    process.
 
     `stop` is set by a thread: a signal handler interrupts the main thread anywhere, also inside `stop.wait()` while
     that holds the event's lock.
@@ -110,7 +116,7 @@ def interruptible(stop: threading.Event) -> Iterator[None]:
 
     reading, writing = socket.socketpair()
     writing.setblocking(False)
-    watcher = threading.Thread(target=_watch, args=(reading, stop), name="signals", daemon=True)
+    watcher = threading.Thread(target=_watch, args=(reading, stop, restore), name="signals", daemon=True)
     watcher.start()
     handlers = [signal.signal(number, interrupt) for number in _SIGNALS]
     wakeup = signal.set_wakeup_fd(writing.fileno(), warn_on_full_buffer=False)
@@ -125,7 +131,7 @@ def interruptible(stop: threading.Event) -> Iterator[None]:
             watcher.join()
 
 
-def _watch(reading: socket.socket, stop: threading.Event) -> None:
+def _watch(reading: socket.socket, stop: threading.Event, restore: Callable[[], None]) -> None:
     """Each byte is the number of a signal; the end of them, the end of the run."""
     received = 0
     with reading:
@@ -135,6 +141,7 @@ def _watch(reading: socket.socket, stop: threading.Event) -> None:
                 stop.set()
     if received > 1:
         time.sleep(_GRACE)
+        restore()
         os._exit(INTERRUPTED)
 
 
@@ -145,9 +152,10 @@ def _work(
     log_file = values.get("log_file")
     terminal.configure(quiet=bool(values.get("quiet")), log_file=None if log_file is None else str(log_file))
     request = Request(values, {key: item.value for key, item in given.items()}, terminal)
-    with interruptible(request.stop), _watched_threads(request.stop, given, terminal) as mistakes:
+    with interruptible(request.stop, terminal.restore), _watched_threads(request.stop, given, terminal) as mistakes:
         outcome = work(request)
-    return _with_mistake(outcome, mistakes[0]) if mistakes else outcome
+    outcome = _with_mistake(outcome, mistakes[0]) if mistakes else outcome
+    return _judged(outcome, values.get("fail_if", ()))
 
 
 @contextmanager
@@ -173,6 +181,17 @@ def _with_mistake(outcome: Outcome, mistake: Outcome) -> Outcome:
     return replace(outcome, exit_code=outcome.exit_code or mistake.exit_code, report=report if outcome.report else None)
 
 
+def _judged(outcome: Outcome, asked: object) -> Outcome:
+    """With --fail-if. A run that failed by itself keeps its exit code, and is judged only if it measured something."""
+    report = outcome.report
+    if not asked or report is None or (outcome.exit_code and not report.get("streams")):
+        return outcome
+    assert isinstance(asked, tuple)
+    held = conditions.failures(asked, report)
+    exit_code = outcome.exit_code or (conditions.EXIT_CODE if held else 0)
+    return replace(outcome, exit_code=exit_code, failures=held)
+
+
 def _failed(message: str, exit_code: int, given: Mapping[str, Given]) -> Outcome:
     return Outcome(exit_code, failure(message, {key: item.value for key, item in given.items()}))
 
@@ -180,36 +199,54 @@ def _failed(message: str, exit_code: int, given: Mapping[str, Given]) -> Outcome
 def _mistake(error: Exception, given: Mapping[str, Given], terminal: Terminal) -> Outcome:
     message = f"internal error: {type(error).__name__}: {' '.join(str(error).split())}"
     details = "".join(traceback.format_exception(error))
-    terminal.detail(details)
-    if "verbose" in given:
-        sys.stderr.write(details)
+    terminal.detail(details, shown="verbose" in given)
     terminal.error(message + ("" if "verbose" in given else " (-v shows where; please report it)"))
     return _failed(message, 1, given)
 
 
-def _wanted(arguments: Sequence[str], given: Mapping[str, Given]) -> tuple[bool, str | None]:
-    """Whether the report goes to stdout, and its directory; `arguments` count when they could not be read."""
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """Where the report goes."""
+
+    json: bool
+    json_stream: bool
+    directory: str | None
+
+
+def _wanted(arguments: Sequence[str], given: Mapping[str, Given]) -> _Wanted:
+    """`arguments` count when they could not be read."""
+
+    def switched(name: str) -> bool:
+        key = name.replace("-", "_")
+        return bool(given[key].value) if key in given else not given and f"--{name}" in arguments
+
     directory = given["report"].value if "report" in given else None
-    as_json = given["json"].value if "json" in given else not given and "--json" in arguments
-    return bool(as_json), str(directory) if directory else None
+    return _Wanted(switched("json"), switched("json-stream"), str(directory) if directory else None)
 
 
-def _deliver(outcome: Outcome, wanted: tuple[bool, str | None], terminal: Terminal) -> int:
-    as_json, directory = wanted
-    exit_code = outcome.exit_code
+def _deliver(outcome: Outcome, wanted: _Wanted, terminal: Terminal) -> int:
+    report, exit_code = outcome.report, outcome.exit_code
     if outcome.text:
         terminal.text(outcome.text, str((outcome.report or {}).get("error") or ""))
+    for line in outcome.failures:
+        terminal.error(line)
     try:
         if outcome.data:
             _print(outcome.data)
-        if outcome.report is not None and as_json:
-            _print(json.dumps(outcome.report, indent=2, allow_nan=False))
-        if outcome.report is not None and directory:
-            _save(json.dumps(outcome.report, indent=2, allow_nan=False), Path(directory))
+        if report is not None and wanted.json_stream:
+            _print(stream.line("report", report))
+        elif report is not None and wanted.json:
+            _print(_as_text(report))
+        if report is not None and wanted.directory:
+            _save({"report.json": _as_text(report) + "\n", **outcome.files}, Path(wanted.directory))
     except FatalError as error:
         terminal.error(str(error))
         exit_code = exit_code or error.exit_code
     return exit_code
+
+
+def _as_text(report: Mapping[str, object]) -> str:
+    return json.dumps(report, indent=2, allow_nan=False)
 
 
 def _print(text: str) -> None:
@@ -220,9 +257,12 @@ def _print(text: str) -> None:
         raise ResourceError(f"cannot write to stdout: {error.strerror}") from None
 
 
-def _save(text: str, directory: Path) -> None:
+def _save(files: Mapping[str, str], directory: Path) -> None:
+    path = directory
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        (directory / "report.json").write_text(text + "\n", encoding="utf-8")
+        for name, text in files.items():
+            path = directory / name
+            path.write_text(text, encoding="utf-8", newline="")
     except OSError as error:
-        raise ResourceError(f"--report: cannot write {directory / 'report.json'}: {error.strerror}") from None
+        raise ResourceError(f"--report: cannot write {path}: {error.strerror}") from None

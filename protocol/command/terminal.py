@@ -9,13 +9,18 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TextIO
 
 from protocol.errors import UsageError
 
 _CLEAR_TO_END = "\x1b[K"
+_RESTORE = "\x1b[?1049l\x1b[?25h"
+"""the normal screen and the cursor."""
+_KEPT = 100
+"""lines said while a dashboard is up that are told again under it; the log file has them all."""
 _STYLES = {"bold": "\x1b[1m", "red": "\x1b[31m"}
 
 
@@ -30,7 +35,37 @@ class Terminal:
         self._quiet = False
         self._log_file: TextIO | None = None
         self._shown = False
+        self._dashboard: Callable[[str], None] | None = None
+        self._kept: deque[str] = deque(maxlen=_KEPT)
         self._lock = threading.Lock()
+
+    @property
+    def can_draw(self) -> bool:
+        """Whether a dashboard has a place here."""
+        return self._live and not self._quiet
+
+    @property
+    def stream(self) -> TextIO:
+        return self._stream
+
+    def attach(self, dashboard: Callable[[str], None]) -> None:
+        """Until `detach` the whole screen is the dashboard's, and gets each line."""
+        self._above("")
+        with self._lock:
+            self._dashboard = dashboard
+
+    def detach(self) -> None:
+        """Lines go to the stream again, and what was said meanwhile stands there."""
+        with self._lock:
+            self._dashboard = None
+            kept = "".join(self._kept)
+            self._kept.clear()
+        self._above(kept)
+
+    def restore(self) -> None:
+        """Leave the screen usable when the process is about to end without `detach`."""
+        if self._dashboard is not None:
+            self._write(_RESTORE)
 
     def configure(self, *, quiet: bool = False, log_file: str | None = None) -> None:
         """Apply -q and --log-file. Raises UsageError when the file cannot be written."""
@@ -46,6 +81,8 @@ class Terminal:
         if self._quiet:
             return
         with self._lock:
+            if self._dashboard is not None:
+                return
             if self._live:
                 width = shutil.get_terminal_size().columns
                 self._write(f"\r{text[: width - 1]}{_CLEAR_TO_END}")
@@ -57,12 +94,12 @@ class Terminal:
         """One line that stays."""
         self._record(text)
         if not self._quiet:
-            self._above(f"{self._name}: {text}\n")
+            self._above(f"{self._name}: {text}\n", text)
 
     def error(self, text: str) -> None:
         """One line that stays, also with -q."""
         self._record(text)
-        self._above(f"{self._paint(self._name, 'red')}: {text}\n")
+        self._above(f"{self._paint(self._name, 'red')}: {text}\n", text)
 
     def text(self, text: str, error: str = "") -> None:
         """A final text of several lines, the first the one that matters; with -q only its error, if it has one."""
@@ -74,17 +111,25 @@ class Terminal:
             first, newline, rest = text.partition("\n")
             self._above(self._paint(first, "bold") + newline + rest.rstrip("\n") + "\n")
 
-    def detail(self, text: str) -> None:
-        """For the log file only."""
+    def detail(self, text: str, *, shown: bool = False) -> None:
+        """For the log file, and the terminal only if `shown`."""
         self._record(text)
+        if shown:
+            self._above(text)
 
     def close(self) -> None:
         """Leave the status line standing and close the log file."""
         self._above("")
         self._end_log()
 
-    def _above(self, text: str) -> None:
+    def _above(self, text: str, line: str = "") -> None:
+        """`line` is what a dashboard shows of it."""
         with self._lock:
+            if self._dashboard is not None:
+                self._kept.append(text)
+                if line:
+                    self._dashboard(line)
+                return
             if self._shown:
                 text = "\n" + text
                 self._shown = False

@@ -110,3 +110,33 @@ def test_families() -> None:
     assert [family(values(given)) for given in ([], ["-4"], ["--ipv6"])] == [0, 4, 6]
     with pytest.raises(UsageError, match="-4 and -6 exclude each other"):
         family(values(["-4", "-6"]))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environ", "dashboard"),
+    [
+        (["--dashboard", ":7000"], {}, ""),
+        (["--dashboard=[::1]:8080"], {}, "[::1]:8080"),
+        ([], {"STEADYCAST_DASHBOARD": "1"}, ""),
+        ([], {"STEADYCAST_DASHBOARD": "localhost:8080"}, "localhost:8080"),
+        ([], {"STEADYCAST_DASHBOARD": "0"}, None),
+        ([], {"STEADYCAST_CONFIG": "dashboard = true"}, ""),
+        ([], {"STEADYCAST_CONFIG": "dashboard = false"}, None),
+        ([], {"STEADYCAST_CONFIG": "dashboard = ':8080'"}, ":8080"),
+    ],
+)
+def test_a_value_that_may_be_left_out(
+    arguments: list[str], environ: dict[str, str], dashboard: str | None, tmp_path: Path
+) -> None:
+    if text := environ.get("STEADYCAST_CONFIG"):
+        (tmp_path / "file.toml").write_text(text)
+        environ = {"STEADYCAST_CONFIG": str(tmp_path / "file.toml")}
+    found = values(arguments, environ)
+    assert found.get("dashboard") == dashboard
+    assert arguments[1:] == [":7000"] * ("source" in found)
+
+
+def test_a_list_with_spaces_in_its_values() -> None:
+    found = values([], {"STEADYCAST_FAIL_IF": "freezes.count > 1 or late > 1%"})["fail_if"]
+    assert isinstance(found, tuple)
+    assert len(found) == 1
