@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
+from typing import Any
 
 import numpy as np
 
 from receiver.account.ledger import LedgerCounts
 from receiver.media import AudioPlayoutStatistics, VideoPlayoutStatistics
+from receiver.report.document import document, interval
 from receiver.report.snapshot import (
     BufferSnapshot,
     Bursts,
@@ -39,7 +42,7 @@ def story(seconds: int, seed: int = 7) -> Iterator[Snapshot]:
     ledgers = {VIDEO: counts(0), AUDIO: counts(0)}
     events = list(_EVENTS)
     runs: dict[int, int] = {}
-    freezes = 0
+    freezes, waited = 0, 0.0
     for second in range(1, seconds + 1):
         bad = 0.4 * seconds < second < 0.6 * seconds
         for ssrc, rate in ((VIDEO, 210), (AUDIO, 50)):
@@ -52,10 +55,11 @@ def story(seconds: int, seed: int = 7) -> Iterator[Snapshot]:
                 events.append(Event(second + 0.3, "key_frame_request", "asked for a key frame: a picture was damaged"))
         runs[1] = runs.get(1, 0) + 1
         spread = (18.0 if bad else 5.0) + 1.5 * math.sin(second / 7) + float(rng.normal(0, 0.6))
+        waited += spread * 1.4
         yield Snapshot(
             float(second),
             (
-                _video(ledgers[VIDEO], second, spread, dict(sorted(runs.items())), freezes),
+                _video(ledgers[VIDEO], second, spread, waited / second, dict(sorted(runs.items())), freezes),
                 _audio(ledgers[AUDIO], second, spread),
             ),
             SocketSnapshot(260 * second, {}, 0),
@@ -83,7 +87,9 @@ def _second(rng: np.random.Generator, before: LedgerCounts, sent: int, loss: flo
     )
 
 
-def _video(ledger: LedgerCounts, second: int, spread: float, runs: dict[int, int], freezes: int) -> StreamSnapshot:
+def _video(
+    ledger: LedgerCounts, second: int, spread: float, waited: float, runs: dict[int, int], freezes: int
+) -> StreamSnapshot:
     return video(
         ledger,
         ssrc=VIDEO,
@@ -94,7 +100,7 @@ def _video(ledger: LedgerCounts, second: int, spread: float, runs: dict[int, int
         one_way_delay_ms=19.4,
         one_way_delay_error_ms=1.1,
         clock_skew_ppm=12.5,
-        buffer=BufferSnapshot(spread * 1.4, spread * 1.7, 30 * second),
+        buffer=BufferSnapshot(waited, spread * 1.7, 30 * second),
         playout_delay_ms=Percentiles(spread * 1.8, spread * 1.7, spread * 2.2),
         av_skew_ms=Percentiles(p50=3.0, p95=9.0),
         video=VideoPlayoutStatistics(
@@ -147,3 +153,36 @@ def _audio(ledger: LedgerCounts, second: int, spread: float) -> StreamSnapshot:
         delay_distribution=tuple((float(ms), int(2000 * math.exp(-ms / 5) * ms / 4) + 1) for ms in range(0, 50)),
         e_model=EModel(78.0, 3.97, 96.0, 0.004, 1.2, 0.0, 10.0),
     )
+
+
+def full_report(seconds: int, **more: Any) -> dict[str, Any]:
+    """The JSON object at the end of the story, with everything in it that a report can have."""
+    moments = list(story(seconds))
+    report = document(moments[-1], {"latency": "auto", "port": 5004}, intervals=_intervals(moments))
+    for stream, figures in zip(report["streams"], moments[-1].streams, strict=True):  # type: ignore[call-overload]
+        stream.update(
+            late_runs={str(length): count for length, count in figures.late_runs.items()},
+            bursts=figures.bursts and asdict(figures.bursts),
+            gilbert_elliott=figures.gilbert_elliott and asdict(figures.gilbert_elliott),
+            delay_distribution=[list(pair) for pair in figures.delay_distribution],
+            needed_buffer=[list(pair) for pair in figures.needed_buffer],
+            traffic=figures.traffic and asdict(figures.traffic),
+            e_model=figures.e_model and {"r": 78.0, "mos": 3.97, "delay_ms": 96.0, "loss": 0.004},
+        )
+    peer = {**document(moments[-1], {"target": "192.0.2.7", "video": "camera"}), "peer": None, "intervals": []}
+    return {**report, "peer": peer, **more}
+
+
+def _intervals(moments: list[Snapshot]) -> list[dict[str, Any]]:
+    """A row for each second, with what was counted in it."""
+    rows = []
+    for before, after in itertools.pairwise(moments):
+        row: dict[str, Any] = interval(after, before)
+        for stream, earlier in zip(row["streams"], before.streams, strict=True):
+            was = asdict(earlier.ledger)
+            stream["ledger"] = {
+                name: count - was[name] if isinstance(count, int) and not isinstance(count, bool) else count
+                for name, count in stream["ledger"].items()
+            }
+        rows.append(row)
+    return rows

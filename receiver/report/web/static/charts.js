@@ -56,6 +56,9 @@ const CHARTS = [
   },
 ];
 
+/** Seconds between the marks of the time axis, for each length of it. */
+const STEPS = { 60: 10, 300: 60, 900: 180 };
+
 const FIRST_COLOUR = { "Jitter buffer": 3, "Bit-rate": 4, "Delay": 1 };
 
 /** Puts the charts into `place`; `draw(rows, window)` brings them up to date. */
@@ -71,6 +74,7 @@ export class Charts {
     for (const { spec, chart, canvas } of this.charts) {
       const x = chart.options.scales.x;
       [x.min, x.max] = [Math.max(rows[0]?.t ?? 0, newest - window), Math.max(newest, (rows[0]?.t ?? 0) + 10)];
+      x.afterBuildTicks = (axis) => { axis.ticks = marks(axis.min, axis.max, STEPS[window]); };
       chart.data.datasets.forEach((dataset, index) => {
         dataset.data = spec.lines[index][1](rows).filter((point) => point.x >= x.min);
       });
@@ -147,6 +151,12 @@ function configuration(spec) {
       },
     },
   };
+}
+
+function marks(from, to, step) {
+  const ticks = [];
+  for (let value = Math.ceil(from / step) * step; value <= to; value += step) ticks.push({ value });
+  return ticks;
 }
 
 /** What a screen reader says of a chart: its newest values. */

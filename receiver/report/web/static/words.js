@@ -9,7 +9,8 @@ export function percent(value) {
 }
 
 export function milliseconds(value) {
-  return value === null || value === undefined ? "–" : `${value < 10 ? value.toFixed(1) : value.toFixed(0)} ms`;
+  if (value === null || value === undefined) return "–";
+  return `${value !== 0 && value < 10 ? value.toFixed(1) : value.toFixed(0)} ms`;
 }
 
 export function bitrate(value) {

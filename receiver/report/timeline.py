@@ -1,0 +1,47 @@
+"""The report's intervals as lines over time, for one stream."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+Points = list[tuple[float, float | None]]
+Rows = Sequence[Mapping[str, Any]]
+
+
+class Timeline:
+    """The rows of `intervals` that speak of one SSRC and epoch; each point stands at the end of its row."""
+
+    def __init__(self, intervals: Rows, stream: Mapping[str, Any]) -> None:
+        key = stream["ssrc"], stream.get("epoch")
+        self._rows = [
+            (float(interval["end_s"]), row)
+            for interval in intervals
+            for row in interval.get("streams") or ()
+            if (row.get("ssrc"), row.get("epoch")) == key
+        ]
+
+    def __bool__(self) -> bool:
+        return len(self._rows) > 1
+
+    def share(self, *names: str) -> Points:
+        """Of each interval's packets, those counted under any of `names`."""
+        return [(time, _share(row.get("ledger") or {}, names)) for time, row in self._rows]
+
+    def figure(self, name: str, part: str | None = None) -> Points:
+        """A figure of each row, or a part of one, as `buffer` has parts."""
+        values = [
+            (time, row.get(name) if part is None else (row.get(name) or {}).get(part)) for time, row in self._rows
+        ]
+        return [(time, None if value is None else float(value)) for time, value in values]
+
+
+def measured(lines: Mapping[str, Points]) -> dict[str, Points]:
+    """Those of which at least one point is known."""
+    return {name: points for name, points in lines.items() if any(value is not None for _, value in points)}
+
+
+def _share(counts: Mapping[str, Any], names: Sequence[str]) -> float | None:
+    packets = (counts.get("arrived") or 0) + (counts.get("lost") or 0)
+    known = [counts[name] for name in names if counts.get(name) is not None]
+    return sum(known) / packets if packets and known else None
