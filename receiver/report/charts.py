@@ -13,7 +13,11 @@ Points = Sequence[tuple[float, float | None]]
 Write = Callable[[float], str]
 MAX_RUN = 20
 """longest run with a bar of its own."""
-_WIDE, _NARROW = (1000, 230), (480, 260)
+_FEW_RUNS = 5
+"""lengths that have room at least, so that one bar does not fill the chart."""
+_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400)
+"""s between the marks of a time axis."""
+_WIDE, _NARROW = (1000, 230), (360, 230)
 _UNWANTED = re.compile(
     r"<(script|style|desc)\b.*?</\1>|<desc[^>]*/>|<!--.*?-->|<defs></defs>|<title>.*?</title>| id=\"[^\"]*\"", re.DOTALL
 )
@@ -22,9 +26,16 @@ _UNWANTED = re.compile(
 def runs(title: str, lost: Mapping[str, int], late: Mapping[str, int]) -> Markup:
     """How many runs there were of each length; everything longer than MAX_RUN in one bar."""
     longest = max((int(length) for length in (*lost, *late)), default=1)
+    longest = max(longest, _FEW_RUNS)
     lengths = [str(length) for length in range(1, min(longest, MAX_RUN) + 1)]
     labels = [*lengths, f"> {MAX_RUN}"] if longest > MAX_RUN else lengths
-    chart = _pygal().Bar(**_common(_NARROW), x_title="packets in a row", y_title="runs", print_values=longest <= 8)
+    chart = _pygal().Bar(
+        **_common(_NARROW),
+        x_title="packets in a row",
+        y_title="runs",
+        print_values=longest <= 8,
+        print_values_position="top",
+    )
     chart.x_labels = labels
     chart.value_formatter = _whole
     shown = {name: counts for name, counts in (("lost", lost), ("late", late)) if counts}
@@ -47,6 +58,7 @@ def timeline(title: str, note: str, lines: Mapping[str, Points], events: Sequenc
     """Lines over the time since the start, and a mark for each event."""
     chart = _pygal().XY(**_common(_WIDE), allow_interruptions=True)
     chart.value_formatter, chart.x_value_formatter = write, _clock
+    chart.x_labels = _marks(max((points[-1][0] for points in lines.values() if points), default=0.0))
     for name, points in lines.items():
         chart.add(name, list(points))
     top = max((value for points in lines.values() for _, value in points if value is not None), default=0) or 1
@@ -98,6 +110,12 @@ def _figure(title: str, note: str, chart: Any, names: Sequence[str], class_: str
 
 def _whole(value: float) -> str:
     return f"{value:.0f}" if value == round(value) else f"{value:.3g}"
+
+
+def _marks(end: float) -> list[int]:
+    """About ten marks from 0 to `end`."""
+    step = next((step for step in _STEPS if end <= 10 * step), _STEPS[-1])
+    return list(range(0, int(end) + 1, step))
 
 
 def _clock(seconds: float) -> str:

@@ -34,10 +34,11 @@ def html_report(report: Report) -> str:
     style = resources.files("receiver.report").joinpath("static/report.css").read_text("utf-8")
     head = joined(
         Markup('<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'),
-        Markup(f'<meta name="color-scheme" content="light dark"><meta http-equiv="Content-Security-Policy" content="{_POLICY}">'),
+        Markup('<meta name="color-scheme" content="light dark">'),
+        Markup(f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'),
         tag("title", "Steadycast report"),
         tag("style", Markup(style)),
-    )  # fmt: skip
+    )
     body = tag("body", _heading(report), tag("main", *_sections(report)))
     return f'<!doctype html>\n<html lang="en">{tag("head", head)}{body}</html>\n'
 
@@ -92,9 +93,13 @@ def _stream(stream: Report, report: Report) -> Markup:
         tag("h2", _title(stream)),
         cname,
         tag("div", *_timelines(stream, report), *_distributions(stream), class_="charts"),
-        tag("div", table([], ledger(stream)), table([], rows_of(stream)), class_="columns"),
+        _figures(stream),
         class_="stream",
     )
+
+
+def _figures(stream: Report) -> Markup:
+    return tag("div", table([], ledger(stream)), table([], rows_of(stream)), class_="columns")
 
 
 def _timelines(stream: Report, report: Report) -> list[Markup]:
@@ -117,7 +122,7 @@ def _timelines(stream: Report, report: Report) -> list[Markup]:
     shown = (
         ("Lost and late", "share of each interval's packets", losses, charts.percent),
         ("Delay", "ms", delays, lambda value: f"{value:.0f}"),
-        ("Bit-rate", "Mbit/s", rates, lambda value: f"{value / 1e6:.2f}"),
+        ("Bit-rate", "kbit/s", rates, lambda value: f"{value / 1e3:.0f}"),
     )
     return [
         charts.timeline(title, note, known, marks, write)
@@ -133,7 +138,9 @@ def _distributions(stream: Report) -> list[Markup]:
     if stream.get("delay_distribution"):
         points = _steps(stream["delay_distribution"])
         drawn.append(
-            charts.curve("Delay", "packets", points, x_title="ms above the least seen", write=_count, fill=True)
+            charts.curve(
+                "Delay distribution", "packets", points, x_title="ms above the least seen", write=_count, fill=True
+            )
         )
     if stream.get("needed_buffer"):
         note, points = "share that would have been late", [tuple(pair) for pair in stream["needed_buffer"]]
@@ -173,9 +180,9 @@ def _peer(peer: Report) -> Markup:
     """The other end's half."""
     parts = [tag("h2", "The other end"), tag("p", str(peer.get("verdict") or ""))]
     for stream in peer.get("streams") or []:
-        parts += [tag("h3", _title(stream)), table([], ledger(stream)), table([], rows_of(stream))]
-    parts += [_pairs("Its configuration", peer.get("configuration")), _pairs("Its software", peer.get("versions"))]
-    return tag("section", *parts)
+        parts += [tag("h3", _title(stream)), _figures(stream)]
+    about = _pairs("Its configuration", peer.get("configuration")), _pairs("Its software", peer.get("versions"))
+    return tag("section", *parts, tag("div", *about, class_="halves"))
 
 
 def _machine(report: Report) -> Markup:
@@ -185,16 +192,20 @@ def _machine(report: Report) -> Markup:
         "section",
         tag("h2", "How it was measured"),
         joined(tag("h3", "Not measured"), tag("ul", *unknown)) if unknown else Markup(""),
-        _pairs("Socket", socket),
-        _pairs("Configuration", report.get("configuration")),
-        _pairs("Software", report.get("versions")),
+        tag(
+            "div",
+            _pairs("Socket", socket),
+            _pairs("Configuration", report.get("configuration")),
+            _pairs("Software", report.get("versions")),
+            class_="halves",
+        ),
         tag("p", f"Schema {report['schema']}", class_="quiet"),
     )
 
 
 def _pairs(title: str, values: Mapping[str, Any] | None) -> Markup:
     rows = [[name.replace("_", " "), _text(value)] for name, value in (values or {}).items()]
-    return joined(tag("h3", title), table([], rows, class_="texts")) if rows else Markup("")
+    return tag("div", tag("h3", title), table([], rows, class_="texts")) if rows else Markup("")
 
 
 def _text(value: object) -> str:
@@ -214,5 +225,5 @@ def _count(value: float) -> str:
 
 
 def _duration(seconds: float) -> str:
-    minutes, rest = divmod(seconds, 60)
-    return f"{minutes:.0f} min {rest:.0f} s" if minutes else f"{rest:.1f} s"
+    minutes, rest = divmod(round(seconds, 1), 60)
+    return f"{minutes:.0f} min {int(rest)} s" if minutes else f"{rest:.1f} s"

@@ -124,7 +124,7 @@ def _video(
         ),
         reordering_extent={1: 20, 2: 7, 3: 2},
         reordering_late_ms=Percentiles(p50=2.0, p95=6.0, p99=8.0),
-        delay_distribution=tuple((float(ms), int(9000 * math.exp(-ms / 6) * ms / 4) + 1) for ms in range(0, 60)),
+        delay_distribution=tuple((float(ms), int(9000 * math.exp(-ms / 6) * ms / 4) + 1) for ms in range(60)),
         needed_buffer=tuple((float(ms), round(math.exp(-ms / 9), 6)) for ms in range(0, 100, 2)),
         traffic=Traffic(240_000 * second, 9_000 * second, 8_400 * second, 300 * second),
     )
@@ -150,7 +150,7 @@ def _audio(ledger: LedgerCounts, second: int, spread: float) -> StreamSnapshot:
         ),
         loss_runs={1: ledger.lost} if ledger.lost else {},
         needed_buffer=tuple((float(ms), round(math.exp(-ms / 7), 6)) for ms in range(0, 100, 2)),
-        delay_distribution=tuple((float(ms), int(2000 * math.exp(-ms / 5) * ms / 4) + 1) for ms in range(0, 50)),
+        delay_distribution=tuple((float(ms), int(2000 * math.exp(-ms / 5) * ms / 4) + 1) for ms in range(50)),
         e_model=EModel(78.0, 3.97, 96.0, 0.004, 1.2, 0.0, 10.0),
     )
 
