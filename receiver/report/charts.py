@@ -29,13 +29,8 @@ def runs(title: str, lost: Mapping[str, int], late: Mapping[str, int]) -> Markup
     longest = max(longest, _FEW_RUNS)
     lengths = [str(length) for length in range(1, min(longest, MAX_RUN) + 1)]
     labels = [*lengths, f"> {MAX_RUN}"] if longest > MAX_RUN else lengths
-    chart = _pygal().Bar(
-        **_common(_NARROW),
-        x_title="packets in a row",
-        y_title="runs",
-        print_values=longest <= 8,
-        print_values_position="top",
-    )
+    chart = _pygal().Bar(**_common(_NARROW), x_title="packets in a row", y_title="runs")
+    chart.print_values, chart.print_values_position = longest <= 8, "top"
     chart.x_labels = labels
     chart.value_formatter = _whole
     shown = {name: counts for name, counts in (("lost", lost), ("late", late)) if counts}

@@ -114,8 +114,8 @@ def _timelines(stream: Report, report: Report) -> list[Markup]:
     }
     delays = {
         "jitter": timeline.figure("jitter_ms"),
-        "buffer": timeline.figure("buffer", "delay_mean_ms"),
-        "target": timeline.figure("buffer", "target_ms"),
+        "buffer": timeline.buffer_delay(),
+        "target": timeline.buffer_target(),
         "round trip": timeline.figure("rtt_ms"),
     }
     rates = {"payload": timeline.figure("bitrate_bps")}
@@ -138,9 +138,7 @@ def _distributions(stream: Report) -> list[Markup]:
     if stream.get("delay_distribution"):
         points = _steps(stream["delay_distribution"])
         drawn.append(
-            charts.curve(
-                "Delay distribution", "packets", points, x_title="ms above the least seen", write=_count, fill=True
-            )
+            charts.curve("Delay distribution", "packets", points, x_title="ms above the least", write=_count, fill=True)
         )
     if stream.get("needed_buffer"):
         note, points = "share that would have been late", [tuple(pair) for pair in stream["needed_buffer"]]

@@ -28,12 +28,27 @@ class Timeline:
         """Of each interval's packets, those counted under any of `names`."""
         return [(time, _share(row.get("ledger") or {}, names)) for time, row in self._rows]
 
-    def figure(self, name: str, part: str | None = None) -> Points:
-        """A figure of each row, or a part of one, as `buffer` has parts."""
-        values = [
-            (time, row.get(name) if part is None else (row.get(name) or {}).get(part)) for time, row in self._rows
-        ]
-        return [(time, None if value is None else float(value)) for time, value in values]
+    def figure(self, name: str) -> Points:
+        """A figure of each row."""
+        return [(time, row.get(name)) for time, row in self._rows]
+
+    def buffer_target(self) -> Points:
+        return [(time, buffer.get("target_ms")) for time, buffer in self._buffers()]
+
+    def buffer_delay(self) -> Points:
+        """The mean of what was handed on in each interval, ms: of two means since the start."""
+        points: Points = []
+        before, total_before = 0, 0.0
+        for time, buffer in self._buffers():
+            emitted, mean = buffer.get("emitted") or 0, buffer.get("delay_mean_ms")
+            total = 0.0 if mean is None else mean * emitted
+            new = emitted - before
+            points.append((time, max(0.0, total - total_before) / new if new > 0 else None))
+            before, total_before = emitted, total
+        return points
+
+    def _buffers(self) -> list[tuple[float, Mapping[str, Any]]]:
+        return [(time, row.get("buffer") or {}) for time, row in self._rows]
 
 
 def measured(lines: Mapping[str, Points]) -> dict[str, Points]:

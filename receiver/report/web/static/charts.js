@@ -124,7 +124,7 @@ function configuration(spec) {
     type: "line",
     data: {
       datasets: spec.lines.map(([label], index) => ({
-        label, data: [], borderDash: DASHES[index], borderWidth: 2, pointRadius: 0, pointHitRadius: 8,
+        label, data: [], borderDash: DASHES[index], borderWidth: 2, pointRadius: 0, pointHitRadius: 8, pointStyle: "line",
       })),
     },
     options: {
@@ -141,7 +141,7 @@ function configuration(spec) {
         },
       },
       plugins: {
-        legend: { position: "bottom", align: "start", labels: { boxWidth: 28, boxHeight: 0 }, display: spec.lines.length > 1 },
+        legend: { position: "bottom", align: "start", labels: { usePointStyle: true, pointStyleWidth: 28 }, display: spec.lines.length > 1 },
         tooltip: {
           callbacks: {
             title: ([item]) => clock(item.parsed.x),

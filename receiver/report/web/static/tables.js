@@ -20,7 +20,7 @@ const COLUMNS = [
 ];
 
 function played(stream) {
-  if (stream.frames) return `${count(stream.frames.rendered)} pictures, ${stream.freezes?.count ?? 0} freezes`;
+  if (stream.frames) return `${count(stream.frames.rendered)} shown, ${stream.freezes?.count ?? 0} freezes`;
   const sound = stream.concealment;
   if (!sound || !sound.total_samples_received) return "–";
   return `${percent(sound.concealed_samples / sound.total_samples_received)} made up`;
