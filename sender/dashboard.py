@@ -114,13 +114,10 @@ def _moment(stream: StreamStatistics, before: StreamStatistics | None, elapsed: 
 
 
 def _title(snapshot: Snapshot) -> str:
-    dropped = sum(source.dropped + source.skipped for source in snapshot.sources)
+    left_out = sum(source.dropped + source.skipped for source in snapshot.sources)
     refused = sum(snapshot.send_errors.values())
-    targets = len(snapshot.targets)
-    return (
-        f"Steadycast sender {_clock(snapshot.time_s)}   {targets} target{'s' * (targets != 1)}"
-        f"   left out here: {dropped} frames   not taken by the system: {refused} datagrams"
-    )
+    clock = _clock(snapshot.time_s).strip()
+    return f"Steadycast  {clock}   left out here: {left_out} frames, {refused} datagrams   Ctrl-C ends"
 
 
 def _not_sent(sent: _Sent) -> Cell:
@@ -134,7 +131,7 @@ def _reported(sent: _Sent) -> Cell:
     said = sent.stream.reception
     if said is None:
         return Cell("no report")
-    return Cell(f"{said.cumulative_lost} (duplicates hide losses)", style="warn" if said.cumulative_lost > 0 else "")
+    return Cell(str(said.cumulative_lost), style="warn" if said.cumulative_lost > 0 else "")
 
 
 def _key_frames(stream: StreamStatistics) -> str:

@@ -10,13 +10,16 @@ from typing import Literal
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
-_LEVELS = "▁▂▃▄▅▆▇█"
-_PLAIN_LEVELS = "_.-:=+*#"
+_LEVELS = "▁▂▃▄▅▆▇"
+"""without the full block: the rows of traces must not grow together."""
+_PLAIN_LEVELS = "_.-:=+#"
 _LABEL = 15
 _COLUMN = 31
 """the least that holds a trace, and the share `0.48 % (29/6012)` of a long run."""
 _TRACE = 8
 """columns; a shorter one shows nothing."""
+_VALUE = 10
+"""columns of a value that has a trace, so that traces stand in line: `1.9 Mbit/s`."""
 _NARROW, _LOW = 40, 8
 _STYLES = {"": "", "warn": "yellow", "bad": "bold red", "good": "green"}
 
@@ -55,11 +58,11 @@ class Page:
 
 
 def sparkline(values: Sequence[float | None], width: int, full: float = 0.0, *, plain: bool = False) -> str:
-    """The newest `width` values as bars, right-aligned; a full one is the greatest of them, but at least `full`."""
+    """The newest `width` values as bars, left-aligned; a full one is the greatest of them, but at least `full`."""
     newest = values[max(0, len(values) - width) :] if width > 0 else ()
     top = max([full, *(value for value in newest if value is not None)])
     levels = _PLAIN_LEVELS if plain else _LEVELS
-    return "".join(" " if value is None else _bar(value, top, levels) for value in newest).rjust(max(0, width))
+    return "".join(" " if value is None else _bar(value, top, levels) for value in newest).ljust(max(0, width))
 
 
 def _bar(value: float, top: float, levels: str) -> str:
@@ -102,12 +105,12 @@ def _table(page: Page, width: int, height: int, plain: bool) -> list[Text]:
 def _row(row: Row, count: int, column: int, plain: bool) -> Text:
     line = Text(_fit(row.label, _LABEL), "dim", no_wrap=True)
     for cell in row.cells[:count]:
-        room = column - 2 - cell_len(cell.text) - 1
-        if cell.trace and room >= _TRACE:
-            line.append(sparkline(cell.trace, room, cell.full, plain=plain) + " ", "cyan")
-            line.append(_fit(cell.text, column - room - 1), _STYLES[cell.style])
+        trace = column - _VALUE - 2
+        if cell.trace and trace >= _TRACE:
+            line.append(_fit(cell.text, _VALUE) + " ", _STYLES[cell.style])
+            line.append(sparkline(cell.trace, trace, cell.full, plain=plain) + " ", "cyan")
         else:
-            line.append(_fit(cell.text, column), _STYLES[cell.style])
+            line.append(_fit(cell.text, column - 1) + " ", _STYLES[cell.style])
     return line
 
 

@@ -58,7 +58,7 @@ class Dashboard:
         newest = current(snapshot)
         streams = [*newest, *(stream for stream in reversed(snapshot.streams) if stream not in newest)]
         return Page(
-            title=_title(snapshot, streams),
+            title=_title(snapshot),
             verdict=verdict(snapshot, self._ports),
             headings=tuple(_heading(stream) for stream in streams),
             rows=_rows(streams, self),
@@ -77,10 +77,10 @@ def _rows(streams: Sequence[StreamSnapshot], history: Dashboard) -> tuple[Row, .
         return Row(label, tuple(make(stream) for stream in streams), rank)
 
     rows = [
-        row("loss", 1, lambda stream: _loss(history, stream)),
+        row("loss now", 1, lambda stream: _loss(history, stream)),
         row("jitter", 5, lambda stream: _jitter(history, stream)),
         row("bit-rate", 6, lambda stream: _bitrate(history, stream)),
-        row("buffer", 7, lambda stream: _buffer(history, stream)),
+        row("buffer target", 7, lambda stream: _buffer(history, stream)),
         *(
             Row(name.replace("_", " "), tuple(_share(name, share[name]) for share in shares), rank)
             for name, rank in _RANKS.items()
@@ -88,7 +88,7 @@ def _rows(streams: Sequence[StreamSnapshot], history: Dashboard) -> tuple[Row, .
         row("loss runs", 9, lambda stream: Cell(_runs(stream))),
         row("round trip", 10, lambda stream: Cell(_round_trip(stream))),
         row("played", 8, lambda stream: Cell(_played(stream), style=_trouble(stream))),
-        row("delay", 11, lambda stream: Cell(_delay(stream))),
+        row("playout delay", 11, lambda stream: Cell(_delay(stream))),
         row("packets", 12, lambda stream: Cell(_packets(stream))),
     ]
     return tuple(row for row in rows if any(cell.text for cell in row.cells))
@@ -108,16 +108,14 @@ def _moment(stream: StreamSnapshot, before: StreamSnapshot | None) -> _Moment:
     return _Moment(loss, stream.jitter_ms, stream.bitrate_bps, stream.buffer.target_ms)
 
 
-def _title(snapshot: Snapshot, streams: Sequence[StreamSnapshot]) -> str:
-    minutes, seconds = divmod(int(snapshot.time_s), 60)
-    drops = snapshot.socket.kernel_drops
-    dropped = (
-        "unknown" if drops is None else f"{'' if snapshot.socket.kernel_drops_exact else '≥ ' * bool(drops)}{drops}"
-    )
-    return (
-        f"Steadycast receiver  {minutes}:{seconds:02d}   {len(streams)} stream{'s' * (len(streams) != 1)}"
-        f"   {snapshot.socket.datagrams} datagrams   dropped by this machine: {dropped}"
-    )
+def _title(snapshot: Snapshot) -> str:
+    socket = snapshot.socket
+    if socket.kernel_drops is None:
+        dropped = "drops here unknown"
+    else:
+        least = "at least " if socket.kernel_drops and not socket.kernel_drops_exact else ""
+        dropped = f"{least}{socket.kernel_drops} dropped here"
+    return f"Steadycast  {_clock(snapshot.time_s).strip()}   {socket.datagrams} datagrams, {dropped}   Ctrl-C ends"
 
 
 def _heading(stream: StreamSnapshot) -> str:
