@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Callable, Mapping
 
+from receiver.report.csv_file import csv_text
 from receiver.report.prometheus import prometheus_text
 from receiver.report.snapshot import Snapshot
 from receiver.report.web.history import FIELDS, History, point
@@ -56,6 +57,10 @@ class Feed:
     def report(self) -> bytes:
         """The whole report so far."""
         return _json(dict(self._report(self._snapshot)))
+
+    def intervals(self) -> bytes:
+        """The report's intervals as comma-separated values."""
+        return csv_text(self._report(self._snapshot)).encode()
 
     def history(self) -> bytes:
         """What the charts begin with."""

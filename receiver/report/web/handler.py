@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from typing import Any
-from urllib.parse import urlsplit
 
 from receiver.report.prometheus import CONTENT_TYPE
 from receiver.report.web.access import Access
@@ -35,6 +34,7 @@ _SECURITY = {
 _NO_TOKEN = "The token is missing or wrong: open the address that the receiver printed when it started.\n"
 _NO_NAME = "This machine is not known by that name: ask by address, or by localhost.\n"
 _JSON = "application/json; charset=utf-8"
+_CSV = "text/csv; charset=utf-8"
 
 
 @dataclass(slots=True)
@@ -61,25 +61,26 @@ class Handler(BaseHTTPRequestHandler):
         self.do_GET()
 
     def do_GET(self) -> None:
-        url = urlsplit(self.path)
+        path, _, query = self.path.partition("?")
         access = self._site.access
         if not access.knows_host(self.headers.get("Host")):
             self._text(HTTPStatus.MISDIRECTED_REQUEST, _NO_NAME)
-        elif url.path == "/healthz":
+        elif path == "/healthz":
             self._text(HTTPStatus.OK, "ok\n")
-        elif not access.admits(url.query, self.headers.get("Authorization"), self.headers.get("Cookie")):
+        elif not access.admits(query, self.headers.get("Authorization"), self.headers.get("Cookie")):
             self._text(HTTPStatus.UNAUTHORIZED, _NO_TOKEN, {"WWW-Authenticate": "Bearer"})
-        elif url.path == "/" and "token" in url.query:
+        elif path == "/" and "token=" in query:
             self._answer(HTTPStatus.SEE_OTHER, "text/plain", b"", {"Location": "/", "Set-Cookie": access.set_cookie()})
         else:
-            self._route(url.path)
+            self._route(path)
 
     def _route(self, path: str) -> None:
         feed = self._site.feed
         answers: dict[str, Callable[[], None]] = {
             "/metrics": lambda: self._answer(HTTPStatus.OK, CONTENT_TYPE, feed.metrics()),
             "/api/snapshot": lambda: self._answer(HTTPStatus.OK, _JSON, feed.report()),
-            "/report.json": lambda: self._download("report.json", feed.report()),
+            "/report.json": lambda: self._download("report.json", _JSON, feed.report()),
+            "/intervals.csv": lambda: self._download("intervals.csv", _CSV, feed.intervals()),
             "/api/stream": self._stream,
             "/picture.jpg": self._picture,
         }
@@ -98,8 +99,8 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self._answer(HTTPStatus.OK, file.content_type, file.data, more)
 
-    def _download(self, name: str, data: bytes) -> None:
-        self._answer(HTTPStatus.OK, _JSON, data, {"Content-Disposition": f'attachment; filename="{name}"'})
+    def _download(self, name: str, content_type: str, data: bytes) -> None:
+        self._answer(HTTPStatus.OK, content_type, data, {"Content-Disposition": f'attachment; filename="{name}"'})
 
     def _picture(self) -> None:
         pictures = self._site.pictures

@@ -89,14 +89,13 @@ export class Charts {
     const colour = (name) => style.getPropertyValue(`--${name}`).trim();
     for (const { spec, chart } of this.charts) {
       chart.data.datasets.forEach((dataset, index) => {
-        dataset.borderColor = colour(`series-${((index + (FIRST_COLOUR[spec.title] ?? 0)) % 5) + 1}`);
+        dataset.borderColor = colour(series(spec, index));
         dataset.backgroundColor = dataset.borderColor;
       });
       for (const scale of Object.values(chart.options.scales)) {
         scale.ticks.color = colour("quiet");
         scale.grid.color = colour("line");
       }
-      chart.options.plugins.legend.labels.color = colour("text");
       chart.update("none");
     }
   }
@@ -116,7 +115,44 @@ function build(place, spec) {
   plot.append(canvas);
   figure.append(caption, plot);
   place.append(figure);
-  return { spec, canvas, chart: new Chart(canvas, configuration(spec)) };
+  const chart = new Chart(canvas, configuration(spec));
+  if (spec.lines.length > 1) figure.append(legend(spec, chart));
+  return { spec, canvas, chart };
+}
+
+function series(spec, index) {
+  return `series-${((index + (FIRST_COLOUR[spec.title] ?? 0)) % 5) + 1}`;
+}
+
+/** A button for each line, which hides and shows it. */
+function legend(spec, chart) {
+  const place = document.createElement("div");
+  place.className = "legend";
+  place.append(...spec.lines.map(([label], index) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.setAttribute("aria-pressed", "true");
+    button.append(sample(series(spec, index), DASHES[index]), label);
+    button.addEventListener("click", () => {
+      const shown = !chart.isDatasetVisible(index);
+      chart.setDatasetVisibility(index, shown);
+      chart.update("none");
+      button.setAttribute("aria-pressed", String(shown));
+    });
+    return button;
+  }));
+  return place;
+}
+
+/** A short piece of a line. */
+function sample(colour, dashes) {
+  const [svg, line] = ["svg", "line"].map((name) => document.createElementNS("http://www.w3.org/2000/svg", name));
+  for (const [name, value] of Object.entries({ width: 28, height: 8, "aria-hidden": true })) svg.setAttribute(name, value);
+  for (const [name, value] of Object.entries({ x1: 0, x2: 28, y1: 4, y2: 4, "stroke-width": 2 })) line.setAttribute(name, value);
+  line.setAttribute("stroke-dasharray", dashes.join(" "));
+  line.style.stroke = `var(--${colour})`;
+  svg.append(line);
+  return svg;
 }
 
 function configuration(spec) {
@@ -124,7 +160,7 @@ function configuration(spec) {
     type: "line",
     data: {
       datasets: spec.lines.map(([label], index) => ({
-        label, data: [], borderDash: DASHES[index], borderWidth: 2, pointRadius: 0, pointHitRadius: 8, pointStyle: "line",
+        label, data: [], borderDash: DASHES[index], borderWidth: 2, pointRadius: 0, pointHitRadius: 8,
       })),
     },
     options: {
@@ -141,7 +177,7 @@ function configuration(spec) {
         },
       },
       plugins: {
-        legend: { position: "bottom", align: "start", labels: { usePointStyle: true, pointStyleWidth: 28 }, display: spec.lines.length > 1 },
+        legend: { display: false },
         tooltip: {
           callbacks: {
             title: ([item]) => clock(item.parsed.x),
