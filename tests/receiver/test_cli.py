@@ -148,6 +148,9 @@ def test_latencies(pipeline: Pipeline, text: str, latency: Latency) -> None:
         ("-4 -6", "-4 and -6 exclude each other"),
         ("--audio - --video -", "--audio - and --video - both want stdout"),
         ("--json --video -", "--video - and --json both want stdout"),
+        ("--json-stream --audio -", "--audio - and --json-stream both want stdout"),
+        ("--json --json-stream", "--json and --json-stream both want stdout"),
+        ("--fail-if lost>3", "--fail-if: 'lost>3': there is no figure 'lost'"),
         ("--repair auto", "there is no --repair (did you mean --report?)"),
         ("--latency", "argument --latency: expected one argument"),
     ],
@@ -159,6 +162,34 @@ def test_wrong_usage_is_one_line(
     error = capsys.readouterr().err
     assert error.startswith(f"steadycast-receive: {message}")
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(("argument", "dashboard"), [("--dashboard", ""), ("--dashboard=:8080", ":8080")])
+def test_where_the_dashboard_is(pipeline: Pipeline, argument: str, dashboard: str) -> None:
+    """Without an address it does not take the source for one."""
+    main([argument, ":6000"], pipeline)
+    assert pipeline.config.dashboard == dashboard
+    assert pipeline.config.listen.ports[0] == 6000
+
+
+def test_without_a_terminal_there_is_a_status_line(pipeline: Pipeline, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["--dashboard"], pipeline)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "steadycast-receive: --dashboard: stderr is no terminal to draw on: a status line instead"
+    assert lines[2] == "0:01  waiting"
+
+
+def test_a_stream_of_json(pipeline: Pipeline, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--json-stream"], pipeline) == 3
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["kind"] for line in lines] == ["interval", "report"]
+    assert lines[0]["interval"]["end_s"] == 1.0
+
+
+def test_the_report_directory(pipeline: Pipeline, tmp_path: Path) -> None:
+    main(["--report", str(tmp_path)], pipeline)
+    assert json.loads((tmp_path / "report.json").read_text())["schema"] == "steadycast/1"
+    assert (tmp_path / "intervals.csv").read_bytes() == b"start_s,end_s,media,ssrc,epoch\r\n"
 
 
 def test_no_peer_is_exit_3(capsys: pytest.CaptureFixture[str]) -> None:

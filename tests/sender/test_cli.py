@@ -105,6 +105,9 @@ def test_what_goes_with_what(
     ("arguments", "message"),
     [
         ("", "say where to send"),
+        ("host --json --json-stream", "--json and --json-stream both want stdout"),
+        ("host --dashboard=:8080", "--dashboard: the sender draws in the terminal only"),
+        ("host --fail-if late>1", "--fail-if: 'late>1': late is a share: write 1%"),
         (":5004", "TARGET: ':5004' names no host"),
         ("host:99999", "TARGET: port 99999 does not exist"),
         ("srt://host", "TARGET: srt:// is not supported"),
