@@ -101,8 +101,8 @@ def run_options(*more: Option) -> Group:
             *more,
             Option("fail-if", 'end with exit code 4 if this holds of the report, as "effective_loss > 1%";'
                    " may be given several times", "CONDITION", conditions.parse, kind="list", spaced=True),
-            Option("dashboard", "draw what happens in the terminal; with an address, serve it there as a web page", "=ADDR",
-                   kind="optional"),
+            Option("dashboard", "draw what happens in the terminal; with an address, serve it there as a web page",
+                   "=ADDR", kind="optional"),
             Option("log-file", "append every message, with its time, to this file", "FILE"),
             Option("config", "read options from this TOML file", "FILE"),
             Option(
