@@ -8,9 +8,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Hashable
-from dataclasses import dataclass, field
-
-import numpy as np
 
 from protocol.datagram import Batch
 
@@ -19,18 +16,15 @@ MAX_PACKETS = 8192
 MAX_BYTES = 8_000_000
 
 
-@dataclass(slots=True)
-class _Candidate:
-    path: Hashable
-    datagrams: list[bytes] = field(default_factory=list)
-    arrival_times: list[int] = field(default_factory=list)
+_Waiting = list[tuple[bytes, int, Hashable]]
+"""(datagram, arrival time, path) in the order of arrival."""
 
 
 class Candidates:
     """Packets by SSRC, bounded in number and bytes."""
 
     def __init__(self) -> None:
-        self._waiting: OrderedDict[int, _Candidate] = OrderedDict()
+        self._waiting: OrderedDict[int, _Waiting] = OrderedDict()
         self._bytes = self._packets = 0
         self.dropped = 0
         """packets that made room for others."""
@@ -42,17 +36,16 @@ class Candidates:
     def count(self, ssrc: int) -> int:
         """Packets of this SSRC that wait."""
         candidate = self._waiting.get(ssrc)
-        return 0 if candidate is None else len(candidate.datagrams)
+        return 0 if candidate is None else len(candidate)
 
     def add(self, ssrc: int, datagram: bytes, arrival_time: int, path: Hashable) -> None:
         """One more packet, which came at `arrival_time` (monotonic ns)."""
         candidate = self._waiting.get(ssrc)
         if candidate is None:
-            candidate = self._waiting[ssrc] = _Candidate(path)
+            self._waiting[ssrc] = [(datagram, arrival_time, path)]
         else:
             self._waiting.move_to_end(ssrc)
-        candidate.datagrams.append(datagram)
-        candidate.arrival_times.append(arrival_time)
+            candidate.append((datagram, arrival_time, path))
         self._packets += 1
         self._bytes += len(datagram)
         while self._packets > MAX_PACKETS or self._bytes > MAX_BYTES:
@@ -64,11 +57,11 @@ class Candidates:
         if candidate is None:
             return None
         self._forget(candidate)
-        batch = Batch.of(candidate.datagrams, 0, candidate.path)
-        batch.arrival_times[:] = np.array(candidate.arrival_times, np.int64)
+        batch = Batch.of([datagram for datagram, _, _ in candidate], 0, candidate[0][2])
+        batch.arrival_times[:] = [arrival_time for _, arrival_time, _ in candidate]
         return batch
 
-    def _forget(self, candidate: _Candidate) -> int:
-        self._packets -= len(candidate.datagrams)
-        self._bytes -= sum(map(len, candidate.datagrams))
-        return len(candidate.datagrams)
+    def _forget(self, candidate: _Waiting) -> int:
+        self._packets -= len(candidate)
+        self._bytes -= sum(len(datagram) for datagram, _, _ in candidate)
+        return len(candidate)

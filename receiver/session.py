@@ -194,8 +194,26 @@ class ReceiverSession:
         elif (headers.ssrc == headers.ssrc[0]).all():
             self._handle_ssrc(int(headers.ssrc[0]), headers, np.arange(len(headers)), batch, now)
             return
-        for rows in _by_ssrc(headers.ssrc, np.flatnonzero(good)):
+        for rows in _by_ssrc(headers.ssrc, self._without_strangers(headers, np.flatnonzero(good), batch, now)):
             self._handle_ssrc(int(headers.ssrc[rows[0]]), headers, rows, batch, now)
+
+    def _without_strangers(
+        self, headers: Headers, rows: NDArray[np.int64], batch: Batch, now: int
+    ) -> NDArray[np.int64]:
+        """These rows without those of unknown SSRCs that came too seldom: junk is made of them, so they cost little."""
+        if self._config.ssrc is not None:
+            wanted = rows[headers.ssrc[rows] == self._config.ssrc]
+            self._unparsed["other_ssrc"] += len(rows) - len(wanted)
+            return wanted
+        ssrcs, of, counts = np.unique(headers.ssrc[rows], return_inverse=True, return_counts=True)
+        strange = ((counts < self._sources.needed) & ~self._sources.known(ssrcs))[of]
+        few = rows[strange]
+        playable = self._playable[headers.payload_type[few]]
+        self._unparsed["payload_type"] += len(few) - int(np.count_nonzero(playable))
+        for heard in self._sources.hear_few(headers, few[playable], batch, now):
+            self._receive(heard, now)
+        others: NDArray[np.int64] = rows[~strange]
+        return others
 
     def _handle_ssrc(self, ssrc: int, headers: Headers, rows: NDArray[np.int64], batch: Batch, now: int) -> None:
         """The rows of a batch that belong to one SSRC."""

@@ -49,6 +49,10 @@ class Sources:
     def get(self, ssrc: int) -> Source | None:
         return self._known.get(ssrc)
 
+    def known(self, ssrcs: NDArray[np.uint32]) -> NDArray[np.bool_]:
+        """Which of these are sources. shape (n,)."""
+        return np.isin(ssrcs, np.fromiter(self._known, np.uint32, len(self._known)))
+
     @property
     def unconfirmed(self) -> int:
         """Packets that were given up, or belong to no numbering of their source."""
@@ -64,7 +68,7 @@ class Sources:
         source = self._known.get(ssrc)
         heard: list[Heard] = []
         if source is None:
-            if self._candidates.count(ssrc) + len(rows) < (2 if len(self._known) < CROWDED else PROOF):
+            if self._candidates.count(ssrc) + len(rows) < self.needed:
                 for row in rows.tolist():
                     self._candidates.add(ssrc, batch.datagram(row), int(batch.arrival_times[row]), batch.path)
                 return []
@@ -75,6 +79,29 @@ class Sources:
         else:
             heard.append(Heard(source, headers.select(rows), batch.arrival_times[rows], batch))
         return heard
+
+    def hear_few(self, headers: Headers, rows: NDArray[np.int64], batch: Batch, now: int) -> list[Heard]:
+        """Rows whose SSRCs are not known, too few of each in the batch to prove it: what a flood of junk is made of."""
+        heard: list[Heard] = []
+        memory, lengths = batch.buffer.data, batch.lengths[rows].tolist()
+        ssrcs, starts, times = (
+            headers.ssrc[rows].tolist(),
+            batch.offsets[rows].tolist(),
+            batch.arrival_times[rows].tolist(),
+        )
+        for row, ssrc, start, length, time in zip(rows.tolist(), ssrcs, starts, lengths, times, strict=True):
+            if ssrc in self._known:  # since the row before
+                heard += self.hear(ssrc, headers, np.array([row]), batch, now)
+                continue
+            self._candidates.add(ssrc, bytes(memory[start : start + length]), time, batch.path)
+            if self._candidates.count(ssrc) >= self.needed:
+                heard += self.promote(ssrc, now)
+        return heard
+
+    @property
+    def needed(self) -> int:
+        """Packets that make a source."""
+        return 2 if len(self._known) < CROWDED else PROOF
 
     def promote(self, ssrc: int, now: int) -> list[Heard]:
         """Makes a source of what waits of this SSRC; [] when nothing does."""

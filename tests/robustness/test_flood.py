@@ -8,7 +8,7 @@ from typing import Any
 from tests.robustness import junk
 from tests.support import peers
 
-RATE = 3000
+RATE = 10_000
 """junk datagrams a second: many times the good stream's, and no load that another machine could not take."""
 MEMORY = 250_000_000
 """bytes; the program with its libraries takes about 100 MB."""
