@@ -44,6 +44,10 @@ class LedgerCounts:
     closed_late: int
     sender_count_flagged: bool
     """the sender claims to have handed over more packets than it has numbers: its count is not used."""
+    replicated: int = 0
+    """numbers of which more than one copy came (RFC 5560): `duplicates` counts the copies beyond the first."""
+    lost_local_exact: bool = True
+    """False: this machine's kernel counted aggregates (UDP_GRO), so `lost_local` is at least this."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,15 +19,21 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from receiver.account.announced import Announced
+from receiver.account.closing import Closing
 from receiver.account.counts import LedgerCounts as LedgerCounts
 from receiver.account.counts import Reception
 from receiver.account.histogram import Histogram
+from receiver.account.intervals import Interval
+from receiver.account.local import LocalDrop, LocalDrops
+from receiver.account.numbers import contiguous, first_copies
 from receiver.account.reordering import Reordering
 from receiver.account.ring import StateRing
-from receiver.account.runs import FateObserver, RunLengths
+from receiver.account.runs import FateObserver
+from receiver.account.sender_count import SenderCount
+from receiver.account.states import ARRIVED, COPIED, FEC, LATE, REPAIRED, RTX
 
-_ARRIVED, _LATE, _RTX, _FEC = 1, 2, 4, 8
-_ARRIVED_BYTE = bytes([_ARRIVED])
+_ARRIVED_BYTE = bytes([ARRIVED])
 _SMALLEST, _LARGEST = 1 << 12, 1 << 22
 """numbers open at once; more than the largest (8 s of 500,000 packets/s) closes the oldest early."""
 _HEAD = 3000
@@ -35,8 +41,7 @@ _HEAD = 3000
 _FURTHEST = 1 << 32
 """numbers a range may lie ahead of what arrived: more is not believed."""
 _CHECKPOINT = 50_000_000
-_SCALAR = 8
-"""packets up to which plain Python is quicker than NumPy."""
+_SCALAR = 8  # packets up to which plain Python is quicker than NumPy
 _YES = np.ones(_SCALAR, bool)
 _YES.flags.writeable = False
 
@@ -54,18 +59,14 @@ class Ledger:
         self._base_fixed = False
         self._first_received = 0
         self._reordering = Reordering()
-        self._loss_runs, self._late_runs = RunLengths(), RunLengths()
-        self._bad_observers = tuple(observers)
-        self._loss_observers = (self._loss_runs, *loss_observers)
-        self._observers = (*self._loss_observers, self._late_runs, *self._bad_observers)
+        self._closing = Closing(observers, loss_observers)
         self._checkpoints: deque[tuple[int, int]] = deque()
         self._arrived = self._in_time = self._rtx = self._fec = self._missed = 0
-        self._late = self._arrived_after_recovery = self._duplicates = 0
-        self._after_close = self._before_join = self._corrupted = self._local = 0
-        self._closed_lost = self._closed_late = 0
-        self._range_known = self._range_final = self._finished = self._flagged = False
-        self._shift = self._range_last = 0
-        self._unsent = self._unsent_at_join = 0
+        self._late = self._arrived_after_recovery = self._duplicates = self._replicated = 0
+        self._after_close = self._before_join = self._corrupted = 0
+        self._local, self._range, self._count = LocalDrops(), Announced(), SenderCount()
+        self._finished = self._counted = False
+        self._first_arrival = 0
 
     # What happens to packets
 
@@ -80,9 +81,11 @@ class Ledger:
             return np.zeros(0, bool)
         first = int(extended[0])
         if not self._started:
-            self._start(int(extended.min()))
-        if first >= self._end and _contiguous(extended, first):
+            self._start(int(extended.min()), int(arrival_times[0]))
+        if first >= self._end and contiguous(extended, first):
             self._advance(first, n)
+            if self._local.waiting:
+                self._local.explain(self._ring, first + n, self._closed, self._end)
             if n <= _SCALAR:
                 self._reordering.advance_each(first, arrival_times.tolist())
                 return _YES[:n]
@@ -103,8 +106,8 @@ class Ledger:
         undecided = np.flatnonzero(numbers >= self._decided)
         _, firsts = np.unique(numbers[undecided], return_index=True)
         rows = undecided[firsts]
-        rows = rows[self._ring.states[numbers[rows] & self._ring.mask] == 0]
-        self._ring.states[numbers[rows] & self._ring.mask] |= _RTX if how == "rtx" else _FEC
+        rows = rows[self._ring.states[numbers[rows] & self._ring.mask] & (ARRIVED | REPAIRED) == 0]
+        self._ring.states[numbers[rows] & self._ring.mask] |= RTX if how == "rtx" else FEC
         useful[rows] = True
         return useful
 
@@ -112,9 +115,17 @@ class Ledger:
         """Copies that failed authentication."""
         self._corrupted += count
 
-    def drop_locally(self, count: int) -> None:
-        """Packets of this stream that this machine's kernel dropped: an upper bound of `lost_local`."""
-        self._local += count
+    def drop_locally(self, drop: LocalDrop) -> None:
+        """The kernel dropped datagrams just now, after what has arrived and before what arrives next: numbers missing
+        in between, no more than it dropped, were lost here. Other streams of the same queue get the same `drop`."""
+        if self._started and not self._finished:
+            self._local.waiting.append((self._reordering.highest + 1, drop))
+
+    def report_count(self, count: int, arrival: int, since: int) -> None:
+        """A sender report's packet count (32 bits), which came at `arrival`; we listen `since` then (monotonic ns).
+        It is used where the sender's range is not known, once the account is finished."""
+        if self._started:
+            self._count.report(count, arrival, self._seen, self._first_arrival, self._reordering.newest_time, since)
 
     def set_range(
         self, first: int, last: int, count: int, *, final: bool, heard_from_start: bool
@@ -127,22 +138,14 @@ class Ledger:
         """
         if not self._started or first > last:
             return None
-        if not self._range_known:  # our highest and the sender's last lie less than half a cycle apart
-            self._shift = (self._reordering.highest - last + (1 << 15)) >> 16 << 16
-        first, last = first + self._shift, last + self._shift
+        first, last = self._range.placed(first, last, self._reordering.highest)
         if first > self._first_received or last - self._end > _FURTHEST:
             return None
-        if self._range_final or last < self._range_last:
-            return first, last
-        unsent = last - first + 1 - count
-        self._flagged |= unsent < 0
-        if not self._range_known:
-            self._unsent_at_join = 0 if heard_from_start else max(0, unsent)
-            if heard_from_start:
-                self._lower_base(first)
-            self._range_known = self._base_fixed = True
-        self._unsent, self._range_last, self._range_final = unsent, last, final
-        self._extend(last + 1)
+        if not self._range.known and heard_from_start:
+            self._lower_base(first)
+        self._base_fixed = True
+        if self._range.renew(first, last, count, final=final, heard_from_start=heard_from_start):
+            self._extend(last + 1)
         return first, last
 
     def expect(self, until: int) -> None:
@@ -157,9 +160,9 @@ class Ledger:
         """
         until = min(until, self._end)
         for start, stop in self._ring.pieces(self._decided, until):
-            plain = self._ring.data.count(_ARRIVED, start, stop)
-            self._in_time += plain
-            if plain < stop - start:
+            if self._ring.data.count(ARRIVED, start, stop) == stop - start:
+                self._in_time += stop - start
+            else:
                 self._decide_mixed(self._ring.states[start:stop])
         self._decided = max(self._decided, until)
 
@@ -169,6 +172,9 @@ class Ledger:
             return
         if not self._checkpoints or now - self._checkpoints[-1][0] >= _CHECKPOINT:
             self._checkpoints.append((now, self._end))
+        self._closing.intervals.cut(self._end, now)
+        self._closing.reached(self._closed)
+        self._count.look(self._seen, now)
         until = self._closed
         while self._checkpoints and self._checkpoints[0][0] <= now - drain:
             until = self._checkpoints.popleft()[1]
@@ -176,25 +182,46 @@ class Ledger:
 
     def finish(self) -> None:
         """Decide and close everything: the counts that follow are final."""
+        if self._started and not self._range.known:
+            self._apply_count()
+        self._closing.intervals.cut(self._end, self._reordering.newest_time, 0)
+        self._closing.reached(self._closed)
         self._close_until(self._end)
         self._checkpoints.clear()
         self._finished = True
+
+    def _apply_count(self) -> None:
+        """What the sender's own count says of the two ends."""
+        ends = self._count.head_and_tail(self._seen, self._first_arrival, self._reordering.newest_time)
+        if ends is not None:
+            self._lower_base(self._base - ends[0])
+            self._extend(self._reordering.highest + 1 + ends[1])
+            self._counted = True
 
     # What is known now
 
     def counts(self) -> LedgerCounts:
         span = self._end - self._base
         lost = span - self._arrived
-        known = self._range_known and (self._range_final or not self._finished)
-        by_sender = 0 if self._flagged else min(lost, max(0, self._unsent - self._unsent_at_join))
-        local = min(lost - by_sender, self._local)
+        known = self._sent_known()
+        by_sender = min(lost, self._range.not_sent)
+        local = min(lost - by_sender, self._local.count)
         return LedgerCounts(
             span if known else None, known, self._arrived, lost, lost - by_sender - local, local, by_sender,
             self._in_time, self._rtx, self._fec, self._missed, self._late, self._arrived_after_recovery,
             self._duplicates, self._after_close, self._before_join, self._reordering.reordered, self._corrupted,
-            self._end - self._decided, span, self._closed - self._base, self._closed_lost, self._closed_late,
-            self._flagged,
+            self._end - self._decided, span, self._closed - self._base, self._closing.lost, self._closing.late,
+            self._range.flagged or self._count.flagged, self._replicated, self._local.exact,
         )  # fmt: skip
+
+    def _sent_known(self) -> bool:
+        if self._finished:
+            return self._range.final or self._counted
+        return self._range.known or self._count.complete_so_far
+
+    def intervals(self) -> tuple[Interval, ...]:
+        """Those that are final, in order and without a gap; after `finish` they add up to the counts."""
+        return self._closing.intervals.rows()
 
     def reception(self) -> Reception | None:
         """None before the first packet."""
@@ -207,15 +234,15 @@ class Ledger:
     @property
     def final_range_known(self) -> bool:
         """The sender has said what its last number is."""
-        return self._range_final
+        return self._range.final
 
     def loss_runs(self) -> dict[int, int]:
         """Runs of consecutive lost packets by length, over closed numbers."""
-        return self._loss_runs.counts()
+        return self._closing.loss_runs.counts()
 
     def late_runs(self) -> dict[int, int]:
         """Runs of consecutive late packets by length, over closed numbers."""
-        return self._late_runs.counts()
+        return self._closing.late_runs.counts()
 
     @property
     def reordering_extents(self) -> Histogram:
@@ -229,15 +256,17 @@ class Ledger:
 
     # The ring
 
-    def _start(self, number: int) -> None:
+    def _start(self, number: int, time: int) -> None:
         self._started = True
+        self._first_arrival = time
+        self._closing.start(number, time)
         self._base = self._closed = self._decided = self._end = self._first_received = number
 
     def _advance(self, first: int, n: int) -> None:
         """`n` packets from `first` on, nothing above it known."""
         self._extend(first + n)
         if n == 1:
-            self._ring.data[first & self._ring.mask] = _ARRIVED
+            self._ring.data[first & self._ring.mask] = ARRIVED
         else:
             for start, stop in self._ring.pieces(first, first + n):
                 self._ring.data[start:stop] = _ARRIVED_BYTE * (stop - start)
@@ -258,22 +287,42 @@ class Ledger:
         self._before_join += early
         self._after_close += int(np.count_nonzero(~still_open)) - early
         at = extended & self._ring.mask
-        fresh: NDArray[np.bool_] = still_open & ((self._ring.states[at] & _ARRIVED) == 0)
-        fresh &= _first_copies(extended)
-        self._duplicates += int(np.count_nonzero(still_open & ~fresh))
-        at = at[fresh]
-        self._ring.states[at] |= _ARRIVED
-        self._arrived += len(at)
-        self._count_late(extended[fresh], at)
-        self._reordering.arrive(extended[fresh], times[fresh])
+        fresh: NDArray[np.bool_] = still_open & ((self._ring.states[at] & ARRIVED) == 0)
+        fresh &= first_copies(extended)
+        numbers, at = extended[fresh], at[fresh]
+        self._set_arrived(at)
+        self._count_late(numbers, at)
+        overtaken = self._reordering.arrive(numbers, times[fresh])
+        if len(overtaken):
+            self._closing.intervals.reordered(overtaken)
+        copies = extended[still_open & ~fresh]
+        if len(copies):
+            self._count_copies(copies)
+        if self._local.waiting:
+            self._local.explain(self._ring, self._reordering.highest + 1, self._closed, self._end)
         return fresh
+
+    def _set_arrived(self, at: NDArray[np.int64]) -> None:
+        if self._local.count:
+            self._local.take_back(self._ring, at)
+        self._ring.states[at] |= ARRIVED
+        self._arrived += len(at)
+
+    def _count_copies(self, numbers: NDArray[np.int64]) -> None:
+        """Of open numbers that have arrived."""
+        self._duplicates += len(numbers)
+        self._closing.intervals.duplicated(numbers)
+        at = np.unique(numbers) & self._ring.mask
+        at = at[self._ring.states[at] & COPIED == 0]
+        self._ring.states[at] |= COPIED
+        self._replicated += len(at)
 
     def _count_late(self, numbers: NDArray[np.int64], at: NDArray[np.int64]) -> None:
         at = at[numbers < self._decided]
         if not len(at):
             return
-        missed = at[(self._ring.states[at] & (_RTX | _FEC)) == 0]
-        self._ring.states[missed] |= _LATE
+        missed = at[(self._ring.states[at] & REPAIRED) == 0]
+        self._ring.states[missed] |= LATE
         self._late += len(missed)
         self._arrived_after_recovery += len(at) - len(missed)
 
@@ -283,9 +332,8 @@ class Ledger:
         if added <= 0:
             return
         if self._closed > self._base or self._end - number > _LARGEST:  # too late to wait for them
-            self._closed_lost += added
             self._missed += added
-            self._loss_runs.add_whole(added)
+            self._closing.lost_head(number, self._base)
         else:
             self._ring.reserve(self._end - number, self._closed, self._end)
             if self._decided == self._base:
@@ -293,6 +341,7 @@ class Ledger:
             else:
                 self._missed += added
             self._closed = number
+            self._closing.intervals.lower(number)
         self._base = number
 
     def _extend(self, end: int) -> None:
@@ -308,65 +357,44 @@ class Ledger:
         if until > self._closed:
             self._close_until(min(until, self._end))
         if until > self._end:  # more than the ring holds, none of it seen
-            skipped = until - self._end
-            self._missed += skipped
-            self._closed_lost += skipped
-            self._late_runs.good(skipped)
-            for observer in (*self._loss_observers, *self._bad_observers):
-                observer.bad(skipped)
+            self._missed += until - self._end
+            self._closing.all_lost(until - self._end)
             self._closed = self._decided = self._end = until
         self._ring.reserve(end - self._closed, self._closed, self._end)
 
     def _decide_mixed(self, states: NDArray[np.uint8]) -> None:
-        plain = int(np.count_nonzero(states == _ARRIVED))
-        arrived = int(np.count_nonzero(states & _ARRIVED))
-        rtx = int(np.count_nonzero((states & (_ARRIVED | _RTX)) == _RTX))
-        fec = int(np.count_nonzero((states & (_ARRIVED | _RTX | _FEC)) == _FEC))
-        self._in_time += arrived - plain
-        self._rtx += rtx
-        self._fec += fec
-        self._missed += len(states) - arrived - rtx - fec
+        arrived = (states & ARRIVED) != 0
+        if (states & REPAIRED).any():
+            states[arrived] &= ~np.uint8(REPAIRED)  # an original in time wins
+            self._rtx += (rtx := int(np.count_nonzero(states & RTX)))
+            self._fec += (fec := int(np.count_nonzero(states & FEC)))
+        else:
+            rtx = fec = 0
+        in_time = int(np.count_nonzero(arrived))
+        self._in_time += in_time
+        self._missed += len(states) - in_time - rtx - fec
 
     def _close_until(self, until: int) -> None:
         """`until` is not above the highest known."""
+        if self._local.waiting:
+            self._local.explain(self._ring, until, self._closed, self._end)
         self.decide(until)
-        for start, stop in self._ring.pieces(self._closed, until):
-            self._tally(start, stop)
-        self._closed = max(self._closed, until)
+        while self._closed < until:
+            stop = self._closing.intervals.stop(until)
+            for start, end in self._ring.pieces(self._closed, stop):
+                self._tally(start, end)
+            self._closed = stop
+            self._closing.reached(stop)
 
     def _tally(self, start: int, stop: int) -> None:
-        states, n = self._ring.states[start:stop], stop - start
-        if self._ring.data.count(_ARRIVED, start, stop) == n:
-            for observer in self._observers:
-                observer.good(n)
+        states = self._ring.states[start:stop]
+        if self._ring.data.count(ARRIVED, start, stop) == stop - start:
+            self._closing.all_in_time(stop - start)
         else:
-            self._tally_mixed(states)
+            self._closing.mixed(states)
         states[:] = 0
 
-    def _tally_mixed(self, states: NDArray[np.uint8]) -> None:
-        lost, late = (states & _ARRIVED) == 0, (states & _LATE) != 0
-        self._closed_lost += int(np.count_nonzero(lost))
-        self._closed_late += int(np.count_nonzero(late))
-        self._late_runs.observe(late)
-        for observer in self._loss_observers:
-            observer.observe(lost)
-        bad = lost | late
-        for observer in self._bad_observers:
-            observer.observe(bad)
-
-
-def _contiguous(numbers: NDArray[np.int64], first: int) -> bool:
-    n = len(numbers)
-    if n <= _SCALAR:
-        return n == 1 or numbers.tolist() == list(range(first, first + n))
-    return int(numbers[-1]) - first == n - 1 and bool((numbers[1:] - numbers[:-1] == 1).all())
-
-
-def _first_copies(numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Where each number occurs for the first time. shape (n,)."""
-    first = np.ones(len(numbers), bool)
-    if (numbers[1:] <= numbers[:-1]).any():
-        order = np.argsort(numbers, kind="stable")
-        ordered = numbers[order]
-        first[order[1:][ordered[1:] == ordered[:-1]]] = False
-    return first
+    @property
+    def _seen(self) -> int:
+        """Numbers from the first counted to the highest that arrived."""
+        return self._reordering.highest + 1 - self._base

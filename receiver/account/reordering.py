@@ -53,20 +53,27 @@ class Reordering:
         self.arrivals += n
         self.highest = int(numbers[-1])
 
-    def arrive(self, numbers: NDArray[np.int64], times: NDArray[np.int64]) -> None:
-        """First copies in the order of their arrival. shape (n,)."""
+    @property
+    def newest_time(self) -> int:
+        """When the highest number arrived; 0 before the first."""
+        return int(self._records[2, self._fill - 1]) if self._fill else 0
+
+    def arrive(self, numbers: NDArray[np.int64], times: NDArray[np.int64]) -> NDArray[np.int64]:
+        """First copies in the order of their arrival, shape (n,). Returns those that are reordered."""
         n = len(numbers)
         if not n:
-            return
+            return numbers
         places = np.arange(self.arrivals, self.arrivals + n)
         above = np.maximum.accumulate(np.concatenate(([self.highest], numbers)))
         new_highest = numbers > above[:-1]
         self._append(numbers[new_highest], places[new_highest], times[new_highest])
         self.arrivals += n
         self.highest = int(above[-1])
-        if not new_highest.all():
-            late = ~new_highest
-            self._reordered(numbers[late], places[late], times[late])
+        if new_highest.all():
+            return numbers[:0]
+        late = ~new_highest
+        self._reordered(numbers[late], places[late], times[late])
+        return numbers[late]
 
     def _reordered(self, numbers: NDArray[np.int64], places: NDArray[np.int64], times: NDArray[np.int64]) -> None:
         first_above = np.searchsorted(self._records[0, : self._fill], numbers, side="right")

@@ -12,13 +12,13 @@ class FateObserver(Protocol):
     """Is shown one flag for each number as it closes, in the order of the numbers, piece by piece: set where the
     packet was bad (what that means is said where it is handed over)."""
 
-    def good(self, n: int) -> None:
+    def good(self, n: int, /) -> None:
         """The next `n` flags are not set: by far the most frequent call. n >= 1."""
 
-    def bad(self, n: int) -> None:
+    def bad(self, n: int, /) -> None:
         """The next `n` flags are set; `n` may be too large for an array. n >= 1."""
 
-    def observe(self, flags: NDArray[np.bool_]) -> None:
+    def observe(self, flags: NDArray[np.bool_], /) -> None:
         """The next flags, some of which may be set. shape (n,), n >= 1; not kept."""
 
 

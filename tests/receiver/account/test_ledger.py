@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from receiver.account.ledger import Ledger, LedgerCounts
+from receiver.account.local import LocalDrop
 
 SECOND = 1_000_000_000
 START = 65_530 + 65_536
@@ -106,11 +107,13 @@ def test_rfc_4737_extent_and_late_time() -> None:
 
 
 def test_causes_of_loss() -> None:
-    ledger = received([START + n for n in range(100) if n % 2 == 0])
-    ledger.drop_locally(7)
+    ledger = received([START, START + 1, START + 2])
+    ledger.drop_locally(LocalDrop(7, exact=True))
+    received([START + n for n in range(20, 100) if n % 2 == 0], ledger)
     counts = final(ledger, START, START + 99, count=90)
-    assert (counts.lost, counts.lost_sender, counts.lost_local, counts.lost_network) == (50, 10, 7, 33)
+    assert (counts.lost, counts.lost_sender, counts.lost_local, counts.lost_network) == (57, 10, 7, 40)
     assert not counts.sender_count_flagged
+    assert counts.lost_local_exact
 
 
 def test_a_count_above_the_numbers_is_flagged_and_not_used() -> None:
