@@ -68,7 +68,14 @@ def _work(request: Request, run: Run | None) -> Outcome:
 
 def outcome(code: int, report: Mapping[str, Any]) -> Outcome:
     """What is said and written of a run."""
-    return Outcome(code, report, final_text(report), files={"intervals.csv": csv_text(report)})
+    files = {"intervals.csv": lambda: csv_text(report), "report.html": lambda: _html(report)}
+    return Outcome(code, report, final_text(report), files=files)
+
+
+def _html(report: Mapping[str, Any]) -> str:
+    from receiver.report.html import html_report  # its chart library is for those who want a file
+
+    return html_report(report)
 
 
 def _pipeline() -> Run:

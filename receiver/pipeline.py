@@ -24,6 +24,7 @@ from receiver.report.overlay import overlay
 from receiver.report.sampling import Rates, Skew
 from receiver.report.snapshot import Event as ReportEvent
 from receiver.report.snapshot import Snapshot
+from receiver.report.web.dashboard import Dashboard, dashboard_address
 from receiver.session import ReceiverSession, SessionConfig
 from receiver.transport import buffer_warning, open_transport
 
@@ -81,9 +82,18 @@ class Receiver:
         rtcp_path = None if config.rtcp_to is None else self._transport.path_to(*config.rtcp_to)
         asked = SessionConfig(formats(config), config.latency, config.ssrc, socket.gethostname(), rtcp_path)
         session = self._session = ReceiverSession(asked, self._began)
+        self._dashboard = self._open_dashboard(config.dashboard) if config.dashboard else None
         self._network = Network(
             self._transport, session, on_units=self._deliver, on_event=self._event, on_failure=self._failed
         )
+
+    def _open_dashboard(self, address: str) -> Dashboard:
+        pictures = self._outputs.pictures
+        dashboard = Dashboard(
+            dashboard_address(address), self._report, None if pictures is None else lambda: pictures.last
+        )
+        self._log(f"dashboard: {dashboard.url}")
+        return dashboard
 
     # -- the main thread --------------------------------------------------------------------------------------
 
@@ -111,6 +121,8 @@ class Receiver:
             self._recorder.close()
         self._look()
         self._transport.close()
+        if self._dashboard is not None:
+            self._dashboard.close()
 
     def _conclude(self) -> tuple[int, dict[str, object]]:
         error = self._output_error if self._snapshot.streams else "no packets came"
@@ -120,14 +132,12 @@ class Receiver:
         except FatalError as failure:
             error = error or str(failure)
             self._log(str(failure))
-        report = document.document(
-            self._snapshot,
-            self._config.given,
-            ports=self._config.listen.ports,
-            error=error,
-            intervals=self._intervals,
-        )
+        report = self._report(self._snapshot, error)
         return (NoPeerError.exit_code if not self._snapshot.streams else 1 if error else 0), report
+
+    def _report(self, snapshot: Snapshot, error: str | None = None) -> dict[str, object]:
+        ports, intervals = self._config.listen.ports, list(self._intervals)
+        return document.document(snapshot, self._config.given, ports=ports, error=error, intervals=intervals)
 
     # -- the report thread ------------------------------------------------------------------------------------
 
@@ -146,6 +156,8 @@ class Receiver:
             self._look()
             self._intervals.append(document.interval(self._snapshot, before))
             self._intervals = document.thinned(self._intervals)
+            if self._dashboard is not None:
+                self._dashboard.publish(self._snapshot)
             if status is not None:
                 status(self._snapshot)
 

@@ -202,11 +202,11 @@ class ReceiverSession:
     ) -> NDArray[np.int64]:
         """These rows without those of unknown SSRCs that came too seldom: junk is made of them, so they cost little."""
         if self._config.ssrc is not None:
-            wanted = rows[headers.ssrc[rows] == self._config.ssrc]
+            wanted: NDArray[np.int64] = rows[headers.ssrc[rows] == self._config.ssrc]
             self._unparsed["other_ssrc"] += len(rows) - len(wanted)
             return wanted
         ssrcs, of, counts = np.unique(headers.ssrc[rows], return_inverse=True, return_counts=True)
-        strange = ((counts < self._sources.needed) & ~self._sources.known(ssrcs))[of]
+        strange: NDArray[np.bool_] = ((counts < self._sources.needed) & ~self._sources.known(ssrcs))[of]
         few = rows[strange]
         playable = self._playable[headers.payload_type[few]]
         self._unparsed["payload_type"] += len(few) - int(np.count_nonzero(playable))
