@@ -30,6 +30,9 @@ INTERRUPTED = 130
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _GRACE = 2.0
 """seconds after the second Ctrl-C in which threads may still end by themselves."""
+_MOMENT = 0.3
+"""seconds in which signals are one: `timeout` sends each to the process and to its group, wrappers pass on what the
+terminal sent already. Nobody asks for the second thing that quickly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +44,8 @@ class Outcome:
     """for a person, on stderr; the first line is the verdict."""
     data: str = ""
     """for stdout."""
-    files: Mapping[str, str] = field(default_factory=dict)
-    """what stands beside report.json in --report's directory: name → content."""
+    files: Mapping[str, Callable[[], str]] = field(default_factory=dict)
+    """what stands beside report.json in --report's directory: name → what makes the content."""
     failures: Sequence[str] = ()
     """each --fail-if that holds, a line that says why."""
 
@@ -101,17 +104,15 @@ def failure(message: str, given: Mapping[str, object]) -> dict[str, object]:
 @contextmanager
 def interruptible(stop: threading.Event, restore: Callable[[], None]) -> Iterator[None]:
     """The first SIGINT or SIGTERM sets `stop`; the second raises KeyboardInterrupt and soon, after `restore`, ends the
-    process.
+    process. Signals of one moment count once.
 
     `stop` is set by a thread: a signal handler interrupts the main thread anywhere, also inside `stop.wait()` while
     that holds the event's lock.
     """
-    received = 0
+    requests = _Requests()
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
-        nonlocal received
-        received += 1
-        if received > 1:
+        if requests.add() and requests.count > 1:
             raise KeyboardInterrupt
 
     reading, writing = socket.socketpair()
@@ -127,19 +128,35 @@ def interruptible(stop: threading.Event, restore: Callable[[], None]) -> Iterato
         for number, handler in zip(_SIGNALS, handlers, strict=True):
             signal.signal(number, handler)
         writing.close()
-        if received < 2:
+        if requests.count < 2:
             watcher.join()
+
+
+class _Requests:
+    """How often the person has asked for the end."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._last = 0.0
+
+    def add(self) -> bool:
+        """A signal; False when it belongs to the one before."""
+        now = time.monotonic()
+        if self.count and now - self._last < _MOMENT:
+            return False
+        self.count, self._last = self.count + 1, now
+        return True
 
 
 def _watch(reading: socket.socket, stop: threading.Event, restore: Callable[[], None]) -> None:
     """Each byte is the number of a signal; the end of them, the end of the run."""
-    received = 0
+    requests = _Requests()
     with reading:
-        while received < 2 and (numbers := reading.recv(16)):
-            received += sum(number in _SIGNALS for number in numbers)
-            if received:
+        while requests.count < 2 and (numbers := reading.recv(16)):
+            if any(number in _SIGNALS for number in numbers):
+                requests.add()
                 stop.set()
-    if received > 1:
+    if requests.count > 1:
         time.sleep(_GRACE)
         restore()
         os._exit(INTERRUPTED)
@@ -238,7 +255,8 @@ def _deliver(outcome: Outcome, wanted: _Wanted, terminal: Terminal) -> int:
         elif report is not None and wanted.json:
             _print(_as_text(report))
         if report is not None and wanted.directory:
-            _save({"report.json": _as_text(report) + "\n", **outcome.files}, Path(wanted.directory))
+            made = {name: make() for name, make in outcome.files.items()}
+            _save({"report.json": _as_text(report) + "\n", **made}, Path(wanted.directory))
     except FatalError as error:
         terminal.error(str(error))
         exit_code = exit_code or error.exit_code
