@@ -27,7 +27,10 @@ class Batch:
     path: Hashable
     """Where they came from, opaque to sessions: answers go back along it."""
     kernel_drops: int = 0
-    """Datagrams this machine's kernel dropped since the batch before (SO_RXQ_OVFL)."""
+    """Datagrams this machine's kernel dropped from the same receive queue just before the first of these; none of these
+    where an empty batch tells of drops after which nothing came."""
+    drops_exact: bool = True
+    """False: the kernel may have counted aggregates (UDP_GRO), each of at least one datagram."""
 
     def __len__(self) -> int:
         return len(self.offsets)

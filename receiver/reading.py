@@ -33,8 +33,8 @@ class Reads:
     """the kernel's, Unix ns; 0: none."""
     addresses: list[Any]
     """of each, or of all when it is only one; as the socket module has them."""
-    overflow: int
-    """the kernel's 32-bit count of drops as the last entry that brought one has it; 0: none did."""
+    overflows: NDArray[np.int64] | None
+    """the kernel's 32-bit count of drops when each was queued; None: all 0."""
     emptied: bool
 
 
@@ -65,9 +65,9 @@ class PlainReader:
         self._with_ancillary = hasattr(sock, "recvmsg_into")
 
     def read(self) -> Reads | None:
-        rows: list[tuple[int, int, int, int]] = []
+        rows: list[tuple[int, int, int, int, int]] = []
         addresses: list[Any] = []
-        at = overflow = 0
+        at = 0
         emptied = False
         while at <= self._ROOM - _LARGEST and len(rows) < self._MOST:
             try:
@@ -75,7 +75,7 @@ class PlainReader:
             except OSError:  # nothing more, or an ICMP error of something we sent
                 emptied = True
                 break
-            stamp = segment = 0
+            stamp = segment = overflow = 0
             for level, kind, data in ancillary:
                 if (level, kind) == (socket.SOL_SOCKET, SO_TIMESTAMPNS):
                     seconds, nanoseconds = struct.unpack("@ll", data)
@@ -84,7 +84,7 @@ class PlainReader:
                     segment = int.from_bytes(data[:4], sys.byteorder)
                 elif (level, kind) == (socket.SOL_SOCKET, SO_RXQ_OVFL):
                     overflow = int.from_bytes(data[:4], sys.byteorder)
-            rows.append((at, length, segment, stamp))
+            rows.append((at, length, segment, stamp, overflow))
             addresses.append(address)
             at += length
         if not rows:
@@ -92,7 +92,8 @@ class PlainReader:
         table = np.array(rows, np.int64)
         if addresses.count(addresses[0]) == len(addresses):
             del addresses[1:]
-        return Reads(table[:, 0], table[:, 1], table[:, 2], table[:, 3], addresses, overflow, emptied)
+        overflows = table[:, 4] if table[:, 4].any() else None
+        return Reads(table[:, 0], table[:, 1], table[:, 2], table[:, 3], addresses, overflows, emptied)
 
     def _receive(self, into: memoryview) -> tuple[int, list[tuple[int, int, bytes]], Any]:
         if self._with_ancillary:
@@ -192,11 +193,11 @@ class ManyReader:
         if len(long):
             self._rooms[long] = self._beginnings[long]
             starts[long] = self._large[long]
-        stamps, segments, overflow = self._ancillary(n)
-        return Reads(starts, lengths, segments, stamps, self._addresses(n), overflow, n < self._MOST)
+        stamps, segments, overflows = self._ancillary(n)
+        return Reads(starts, lengths, segments, stamps, self._addresses(n), overflows, n < self._MOST)
 
-    def _ancillary(self, n: int) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
-        """(stamps, segment sizes, overflow count). The kernel writes the stamp first, then what else there is."""
+    def _ancillary(self, n: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64] | None]:
+        """(stamps, segment sizes, overflow counts). The kernel writes the stamp first, then what else there is."""
         control, sizes = self._control[:n], self._control_sizes[:n]
         stamps, segments = np.zeros(n, np.int64), np.zeros(n, np.int64)
         at = 0
@@ -204,7 +205,7 @@ class ManyReader:
             words = control[:, 2:4].view(np.int64)
             stamps = words[:, 0] * _SECOND + words[:, 1]
             at = _STAMP_SPACE
-        overflow = 0
+        overflows = None
         longest = int(sizes.max())
         while at + _INT_SPACE <= longest:
             there = sizes >= at + _INT_SPACE
@@ -212,11 +213,11 @@ class ManyReader:
             values = control.view(np.uint32)[:, at // 4 + 4]
             aggregate = there & (keys == _GRO_KEY)
             segments[aggregate] = values[aggregate]
-            dropped = np.flatnonzero(there & (keys == _OVERFLOW_KEY))
-            if len(dropped):
-                overflow = int(values[dropped[-1]])
+            dropped = there & (keys == _OVERFLOW_KEY)
+            if dropped.any():
+                overflows = np.where(dropped, values, 0 if overflows is None else overflows).astype(np.int64)
             at += _INT_SPACE
-        return stamps, segments, overflow
+        return stamps, segments, overflows
 
     def _addresses(self, n: int) -> list[Any]:
         names = self._names[:n, : int(self._name_sizes[0])]

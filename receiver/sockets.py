@@ -84,6 +84,14 @@ def kernel_drops(sock: socket.socket) -> int | None:
     return int(_MEMINFO.unpack(info)[_MEMINFO_DROPS]) if len(info) == _MEMINFO.size else None
 
 
+def aggregates(sock: socket.socket) -> bool:
+    """Whether the kernel may hand over several datagrams as one (UDP_GRO)."""
+    try:
+        return LINUX and bool(sock.getsockopt(SOL_UDP, UDP_GRO))
+    except OSError:
+        return False
+
+
 def _resolve(host: str | None, family: int) -> tuple[socket.AddressFamily, str]:
     wanted = {0: socket.AF_UNSPEC, 4: socket.AF_INET, 6: socket.AF_INET6}[family]
     if host is None:

@@ -6,6 +6,7 @@ import select
 import socket
 import time
 from collections.abc import Sequence
+from itertools import pairwise
 from types import TracebackType
 from typing import Any, NamedTuple
 
@@ -14,10 +15,12 @@ from numpy.typing import NDArray
 
 from protocol.datagram import Batch, Transmission
 from protocol.errors import UsageError
+from protocol.serial import difference
 from receiver.config import Listen
 from receiver.reading import Reads, open_reader
 from receiver.sockets import (
     RECEIVE_BUFFER,
+    aggregates,
     kernel_drops,
     open_socket,
     receive_buffer_size,
@@ -28,6 +31,8 @@ _BUSY = 8.0
 """datagrams a millisecond from which on reads wait for a batch to form."""
 _SMOOTHING = 20 * _MILLISECOND
 _STEPPED = 5 * _MILLISECOND
+_ASK = 100 * _MILLISECOND
+"""between looks at the kernel's count of drops after which nothing came."""
 
 
 class UdpPath(NamedTuple):
@@ -54,6 +59,9 @@ class Transport:
         self._wake_writer.setblocking(False)
         self._readers = {port: open_reader(sock) for port, sock in self._sockets.items()}
         self._overflows = dict.fromkeys(self._sockets, 0)
+        self._aggregates = {port: aggregates(sock) for port, sock in self._sockets.items()}
+        self._addresses: dict[int, Any] = dict.fromkeys(self._sockets, ("", 0))
+        self._asked = 0
         self._wall_offset = time.monotonic_ns() - time.time_ns()
         self._rate = 0.0
         self._read_time = time.monotonic_ns()
@@ -74,7 +82,7 @@ class Transport:
     def kernel_drops_total(self) -> int | None:
         """Datagrams (with GRO: at least) the kernel dropped so far because a queue was full; None where unknown.
 
-        Unlike `Batch.kernel_drops` it also knows of drops after the last datagram that was queued.
+        Those after the last datagram that was queued are known here at once, in an empty `Batch` a moment later.
         """
         counts = [kernel_drops(sock) for sock in self._sockets.values()]
         return None if None in counts else sum(count for count in counts if count is not None)
@@ -84,8 +92,9 @@ class Transport:
     def receive(self, deadline: int | None = None) -> list[Batch]:
         """Wait for datagrams, `wake` or the deadline (monotonic ns; None: none), then read what is there.
 
-        One batch for each path, datagrams in the order of arrival; they are valid until the next call. While many
-        datagrams come, the call waits up to 1 ms even though some are there, so that reading them is worth it.
+        One batch for each path, datagrams in the order of arrival; they are valid until the next call. Where the
+        kernel dropped some, another batch begins, and an empty one tells of drops after which nothing came. While
+        many datagrams come, the call waits up to 1 ms even though some are there, so that reading them is worth it.
         """
         self._let_batch_form(deadline)
         wait = None if deadline is None else max(0, deadline - time.monotonic_ns()) / 1e9
@@ -93,6 +102,10 @@ class Transport:
         if self._wake_reader in ready:
             ready.remove(self._wake_reader)
             self._forget_wakes()
+        now = time.monotonic_ns()
+        if now - self._asked >= _ASK or (deadline is not None and deadline <= now and not ready):
+            self._asked = now
+            return self._drain_and_ask()
         return self._drain([self._ports[sock] for sock in ready]) if ready else []
 
     def wake(self) -> None:
@@ -131,27 +144,62 @@ class Transport:
         self._learn_rate(sum(len(batch) for batch in batches))
         return batches
 
-    def _dropped(self, port: int, overflow: int) -> int:
-        """The step of the kernel's 32-bit count, which comes only with datagrams queued after a drop."""
-        if not overflow:
-            return 0
-        step = (overflow - self._overflows[port]) & 0xFFFF_FFFF
-        self._overflows[port] = overflow
-        return step
+    def _drain_and_ask(self) -> list[Batch]:
+        """Reads all ports; the kernel's own count, taken before, then shows what it dropped after the last datagram."""
+        counts = {port: kernel_drops(sock) for port, sock in self._sockets.items()}
+        batches = self._drain(list(self._sockets))
+        for port, count in counts.items():
+            step = 0 if count is None else difference(count, self._overflows[port], 32)
+            if step > 0 and self._emptied:
+                self._overflows[port] += step
+                nothing = np.zeros(0, np.int64)
+                path, exact = UdpPath(port, self._addresses[port]), not self._aggregates[port]
+                batches.append(Batch(self._readers[port].buffer, nothing, nothing, nothing, path, step, exact))
+        return batches
+
+    def _steps(self, port: int, overflows: NDArray[np.int64] | None) -> list[tuple[int, int]]:
+        """(row, datagrams dropped just before it): the steps of the kernel's 32-bit count."""
+        if overflows is None:
+            return []
+        before, steps = self._overflows[port], []
+        changes = np.flatnonzero(np.diff(overflows, prepend=before & 0xFFFF_FFFF))
+        for row, count in zip(changes.tolist(), overflows[changes].tolist(), strict=True):
+            step = difference(count, before & 0xFFFF_FFFF, 32)
+            if step > 0:
+                steps.append((row, step))
+                before += step
+        self._overflows[port] = before
+        return steps
 
     def _batches(self, port: int, reads: Reads, offset: int | None) -> list[Batch]:
-        buffer, drops = self._readers[port].buffer, self._dropped(port, reads.overflow)
+        """Another batch begins at each step of the kernel's count, and for each address."""
         columns = reads.starts, reads.lengths, reads.segments, _arrival_times(reads.stamps, offset)
-        if len(reads.addresses) == 1:
-            return [Batch(buffer, *_split(*columns), UdpPath(port, reads.addresses[0]), drops)]
-        batches = []
+        self._addresses[port] = reads.addresses[-1]
+        steps = self._steps(port, reads.overflows)
+        if not steps and len(reads.addresses) == 1:
+            return [Batch(self._readers[port].buffer, *_split(*columns), UdpPath(port, reads.addresses[0]))]
+        batches: list[Batch] = []
+        if not steps or steps[0][0]:
+            steps.insert(0, (0, 0))
+        for (start, drops), (stop, _) in pairwise([*steps, (len(reads.starts), 0)]):
+            piece = tuple(column[start:stop] for column in columns)
+            addresses = reads.addresses if len(reads.addresses) == 1 else reads.addresses[start:stop]
+            batches += self._by_address(port, piece, addresses, drops)
+        return batches
+
+    def _by_address(
+        self, port: int, columns: tuple[NDArray[np.int64], ...], addresses: list[Any], drops: int
+    ) -> list[Batch]:
+        """`drops` before the first row; one address is that of all rows."""
         places: dict[Any, list[int]] = {}
-        for row, address in enumerate(reads.addresses):
-            places.setdefault(address, []).append(row)
+        for row in range(len(columns[0])):
+            places.setdefault(addresses[row % len(addresses)], []).append(row)
+        batches: list[Batch] = []
         for address, rows in places.items():
-            split = _split(*(column[rows] for column in columns))
-            batches.append(Batch(buffer, *split, UdpPath(port, address), drops))
-            drops = 0
+            starts, lengths, segments, arrivals = (column[rows] for column in columns)
+            split = _split(starts, lengths, segments, arrivals)
+            count, exact = (0, True) if batches else (drops, not drops or not self._aggregates[port])
+            batches.append(Batch(self._readers[port].buffer, *split, UdpPath(port, address), count, exact))
         return batches
 
     def _monotonic_offset(self) -> int | None:
