@@ -27,6 +27,7 @@ from protocol.rtcp.rr import ReceiverReport
 from protocol.rtcp.sdes import SourceDescription
 from protocol.rtcp.sr import SenderReport
 from protocol.rtp import REASONS, Headers, parse_batch, rtcp_mask
+from receiver.account.local import LocalDrop, queue
 from receiver.answers import Answers
 from receiver.config import Latency
 from receiver.events import Event, Goodbye, KeyFrameRequested, StreamEnded, StreamResumed, StreamSilent, StreamStarted
@@ -39,8 +40,6 @@ from receiver.stream import Stream, StreamStatistics
 
 MAX_ENDED = 256
 """ended streams kept for the report."""
-DRAIN = 4_000_000_000
-"""ns after which a number is closed (measurement.md)."""
 SILENCE = 1_000_000_000
 TICK = 100_000_000
 """ns between looks at what no packet triggers: silence, closing, lip-sync."""
@@ -109,12 +108,21 @@ class ReceiverSession:
     def handle_datagrams(self, batch: Batch, now: int) -> None:
         """Whatever arrived along one path; nothing in it can raise."""
         self._datagrams += len(batch)
-        self._kernel_drops += batch.kernel_drops
+        if batch.kernel_drops:
+            self._drop_locally(batch)
         control = rtcp_mask(batch)
         if not control.all():
             self._handle_rtp(parse_batch(batch), ~control, batch, now)
         for index in np.flatnonzero(control):  # a report that comes with its stream's first packets finds it known
             self._handle_rtcp(batch.datagram(int(index)), int(batch.arrival_times[index]), batch.path, now)
+
+    def _drop_locally(self, batch: Batch) -> None:
+        """The kernel dropped datagrams before this batch, of any stream whose packets lie in the same queue."""
+        self._kernel_drops += batch.kernel_drops
+        drop = LocalDrop(batch.kernel_drops, exact=batch.drops_exact)
+        for source in self._sources:
+            if source.stream is not None and queue(source.path) == queue(batch.path):
+                source.stream.ledger.drop_locally(drop)
 
     def handle_timeout(self, now: int) -> None:
         """Gives up holes, reports, closes. Drain the socket first: what counts is when a packet arrived."""
@@ -136,7 +144,7 @@ class ReceiverSession:
         self._sources.tidy(now)
         self._answers.tune(now)
         for stream in self._alive():
-            stream.ledger.close(now, DRAIN)
+            stream.close_numbers(now)
 
     def poll(self) -> SessionOutput:
         """What is to be sent, decoded and told now."""

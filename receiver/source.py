@@ -12,6 +12,7 @@ from protocol.rtcp.range import SenderRange
 from protocol.rtcp.sr import SenderReport
 from protocol.rtp import Headers
 from protocol.serial import difference
+from receiver.account.closing import drain
 from receiver.account.source import Segment, SourceTracker
 from receiver.jitter.buffer import Packets
 from receiver.media import Format, StreamKey
@@ -25,8 +26,6 @@ REPORTED = 1000
 """packets that a sender report counts for."""
 GONE = 10_000_000_000
 """ns of silence after which a source has no claim to its place."""
-LINGER = 500_000_000
-"""ns after a goodbye in which packets on their way still count (measurement.md's drain once the range is final)."""
 
 OpenStream = Callable[[StreamKey, Format, int, int], Stream]
 """(key, format, payload type, now) -> a new stream."""
@@ -148,6 +147,7 @@ class Source:
         self._tracker.sender_report(report.ntp_timestamp, report.packet_count)
         if self.stream is not None:
             self._apply_report(self.stream, self.stream.newest_timestamp)
+            self.stream.ledger.report_count(report.packet_count, arrival, self._listening_since)
 
     def _apply_report(self, stream: Stream, newest: int) -> None:
         """SR may come before the first packet: its RTP timestamp is unwrapped near the newest one."""
@@ -182,7 +182,8 @@ class Source:
     def goodbye(self, now: int, why: str) -> None:
         """BYE: what is on its way still counts for a moment."""
         if self.ends_at is None:
-            self.ends_at, self.why_ended = now + LINGER, why
+            rtt = 0 if self.stream is None else self.stream.longest_rtt
+            self.ends_at, self.why_ended = now + drain(rtt, 0, final_range_known=True), why
 
     def end(self) -> None:
         """The numbering is over: what else comes begins another, stragglers excepted."""

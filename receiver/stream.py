@@ -10,6 +10,7 @@ import numpy as np
 from protocol.errors import ProtocolError
 from protocol.payload.base import Depacketizer
 from receiver.account.clock import SenderClock
+from receiver.account.closing import drain
 from receiver.account.delay import Delay
 from receiver.account.histogram import Histogram
 from receiver.account.ledger import Ledger, LedgerCounts
@@ -92,6 +93,8 @@ class Stream:
         self.delay = Delay(form.clock_rate, self.clock)
         self.newest_timestamp = 0
         """unwrapped RTP timestamp of the packet that came last."""
+        self.longest_rtt = 0
+        """ns; 0 while none is known."""
         self.ended = False
         self._learns_from = 0
         """RTP timestamp from which on frames came along the present path."""
@@ -207,6 +210,11 @@ class Stream:
         """What is ready to be decoded at `now`, in order, handed out once."""
         self._release(now)
         return self._take_units()
+
+    def close_numbers(self, now: int) -> None:
+        """What drained is final. Call a few times a second."""
+        final = self.ledger.final_range_known
+        self.ledger.close(now, drain(self.longest_rtt, self._target.delay + self.extra, final_range_known=final))
 
     def end(self, now: int) -> list[AccessUnit]:
         """Everything still held, whole or not; the account is closed."""

@@ -13,7 +13,7 @@ SHARES = ("network_loss", "local_drop", "late", "recovered", "effective_loss")
 LEDGER = (
     "sent", "span", "arrived", "lost", "lost_network", "lost_local", "lost_sender", "in_time", "recovered_rtx",
     "recovered_fec", "missed", "undecided", "late", "arrived_after_recovery", "duplicates", "after_close",
-    "before_join", "reordered", "corrupted", "closed", "closed_lost", "closed_late",
+    "before_join", "replicated", "reordered", "corrupted", "closed", "closed_lost", "closed_late",
 )  # fmt: skip
 _FRAMES = (
     "received", "decoded", "rendered", "dropped_network", "dropped_late", "dropped_decode", "dropped_display",

@@ -11,8 +11,16 @@ from receiver.account.intervals import Fates, Intervals
 from receiver.account.runs import FateObserver, RunLengths
 from receiver.account.states import ARRIVED, LATE, tally
 
+_SECOND = 1_000_000_000
 _NONE = [0] * 8
 _ARRIVED, _IN_TIME, _MISSED = 0, 2, 5
+
+
+def drain(longest_rtt: int, playout_delay: int, *, final_range_known: bool) -> int:
+    """ns for which numbers that were assigned may still arrive (measurement.md); an RTT of 0 is not known."""
+    if final_range_known:
+        return max(3 * longest_rtt, _SECOND // 2)
+    return max(4 * _SECOND, 3 * longest_rtt, playout_delay + _SECOND)
 
 
 class Closing:
