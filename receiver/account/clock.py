@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from receiver.account.skew import slope
+
 _SECOND = 1_000_000_000
 _WINDOW = 10
 """buckets of a second in which the least transit is looked for."""
@@ -16,6 +18,8 @@ _HISTORY = 120
 """buckets from which the skew is estimated."""
 _SKEW_SPAN = 20
 """seconds of history without which no skew is assumed."""
+_SKEW_EVERY = 4
+"""seconds between one estimate of the skew and the next, which costs 0.3 ms."""
 _MAX_SKEW = 1e-3
 _STEP, _STEP_BUCKETS = 100_000_000, 3
 _JUMP = 500_000_000
@@ -24,7 +28,7 @@ _SCALAR = 4
 
 @dataclass(slots=True)
 class _Bucket:
-    """The packet of least transit in about a second."""
+    """About a second: its packet of least transit, and all of them."""
 
     time: int
     """ns since the first packet, on the sender's RTP clock."""
@@ -32,6 +36,9 @@ class _Bucket:
     """ns above the first packet's."""
     opened: int
     """monotonic ns."""
+    total: float
+    """sum of all transits."""
+    packets: int
 
 
 class SenderClock:
@@ -50,6 +57,9 @@ class SenderClock:
         self._floor = 0.0
         self._floor_time = 0
         self._skew = 0.0
+        self._skew_known = False
+        self._closed = 0
+        """buckets so far."""
         self._report: tuple[int, int] | None = None
 
     def observe(self, timestamps: NDArray[np.int64], arrival_times: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -66,10 +76,14 @@ class SenderClock:
             return self._observe_each(timestamps.tolist(), arrival_times.tolist())
         media = (timestamps - first_timestamp) * self._tick
         transits = (arrival_times - first_arrival) - media
-        least = int((transits - self._skew * media).argmin())
-        self._add(int(media[least]), float(transits[least]), int(arrival_times[least]))
-        excess = transits - (self._floor + self._skew * (media - self._floor_time))
-        above: NDArray[np.int64] = np.maximum(excess, 0).astype(np.int64)
+        total = float(np.add.reduce(transits))
+        level = transits - self._skew * media if self._skew else transits
+        least = int(level.argmin())
+        skew = self._skew
+        self._add(int(media[least]), float(transits[least]), int(arrival_times[least]), total, len(transits))
+        if self._skew != skew:
+            level = transits - self._skew * media
+        above: NDArray[np.int64] = np.maximum(level - self._level, 0).astype(np.int64)
         return above
 
     def _observe_each(self, timestamps: list[int], arrival_times: list[int]) -> NDArray[np.int64]:
@@ -78,9 +92,8 @@ class SenderClock:
         medias = [(timestamp - first_timestamp) * self._tick for timestamp in timestamps]
         pairs = [(media, a - first_arrival - media) for media, a in zip(medias, arrival_times, strict=True)]
         for (media, transit), arrival in zip(pairs, arrival_times, strict=True):
-            self._add(int(media), transit, arrival)
-        excess = [max(0, int(t - (self._floor + self._skew * (m - self._floor_time)))) for m, t in pairs]
-        return np.array(excess, np.int64)
+            self._add(int(media), transit, arrival, transit, 1)
+        return np.array([max(0, int(t - self._skew * m - self._level)) for m, t in pairs], np.int64)
 
     def local_time(self, timestamp: int) -> int:
         """Monotonic ns at which a packet with this unwrapped timestamp arrives if it takes the least transit.
@@ -97,7 +110,7 @@ class SenderClock:
     @property
     def skew_ppm(self) -> float | None:
         """How much slower than ours the sender's RTP clock runs (transit grows); None while it is not known."""
-        return self._skew * 1e6 if self._span() >= _SKEW_SPAN * _SECOND else None
+        return self._skew * 1e6 if self._skew_known else None
 
     @property
     def uncertainty(self) -> int | None:
@@ -125,14 +138,22 @@ class SenderClock:
 
     # The least transit
 
-    def _add(self, time: int, transit: float, arrival: int) -> None:
+    @property
+    def _level(self) -> float:
+        """The least transit at time 0, the skew taken out."""
+        return self._floor - self._skew * self._floor_time
+
+    def _add(self, time: int, transit: float, arrival: int, total: float, packets: int) -> None:
+        """`time`, `transit`, `arrival`: of the quickest of so many `packets`; `total`: of all their transits."""
         buckets = self._buckets
         if not buckets or arrival - buckets[-1].opened >= _SECOND:
             if buckets:
                 self._close_bucket()
-            buckets.append(_Bucket(time, transit, arrival))
+            buckets.append(_Bucket(time, transit, arrival, total, packets))
         else:
             newest = buckets[-1]
+            newest.total += total
+            newest.packets += packets
             if transit - self._skew * time >= newest.transit - self._skew * newest.time:
                 return
             newest.time, newest.transit = time, transit
@@ -153,8 +174,9 @@ class SenderClock:
             self._forget_all_but(1)
         elif len(above) > _STEP_BUCKETS and min(above[-_STEP_BUCKETS:]) > _STEP:
             self._forget_all_but(_STEP_BUCKETS)
-        if self._span() >= _SKEW_SPAN * _SECOND:
-            self._skew = self._estimate_skew()
+        self._closed += 1
+        if self._closed % _SKEW_EVERY == 0 and self._span() >= _SKEW_SPAN * _SECOND:
+            self._estimate_skew()
 
     def _forget_all_but(self, count: int) -> None:
         for _ in range(len(self._buckets) - count):
@@ -163,15 +185,9 @@ class SenderClock:
     def _span(self) -> int:
         return self._buckets[-1].time - self._buckets[0].time if self._buckets else 0
 
-    def _estimate_skew(self) -> float:
-        """Median slope of the minima half the history apart (Theil's incomplete method): outliers do not move it."""
-        times = np.array([bucket.time for bucket in self._buckets], np.float64)
-        transits = np.array([bucket.transit for bucket in self._buckets])
-        half = len(times) // 2
-        run = times[half:] - times[: len(times) - half]
-        rise = transits[half:] - transits[: len(times) - half]
-        apart = run > 0
-        if not apart.any():
-            return self._skew
-        slope = float(np.median(rise[apart] / run[apart]))
-        return slope if abs(slope) <= _MAX_SKEW else self._skew
+    def _estimate_skew(self) -> None:
+        rows = [(b.time, b.transit, b.total / b.packets) for b in self._buckets]
+        times, least, mean = np.array(rows, np.float64).T
+        found = slope(times, least, mean, self._skew)
+        if found is not None and abs(found) <= _MAX_SKEW:
+            self._skew, self._skew_known = found, True
