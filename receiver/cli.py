@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -42,6 +43,11 @@ class Run(Protocol):
 
 def main(arguments: Sequence[str] | None = None, run: Run | None = None) -> int:
     """The exit code. `run` is the pipeline's unless a test gives its own."""
+    words = sys.argv[1:] if arguments is None else arguments
+    if words[:1] == ["replay"]:
+        from receiver.replay.command import main as replay
+
+        return replay(words[1:])
     return program.run(PROGRAM, arguments, lambda request: _work(request, run))
 
 
@@ -209,6 +215,7 @@ examples:
   python -m receiver 239.1.2.3:5004            join a multicast group
   python -m receiver --video out.mp4 --audio none --duration 30s --json
   python -m receiver --audio none --video - | ffplay -
+  python -m receiver --capture run.pcapng      then: python -m receiver replay run.pcapng --help
   python -m receiver --duration 1m --fail-if "effective_loss > 1% or freezes.count > 0"
 
 Any option may also stand in the environment (STEADYCAST_LATENCY=60ms) or in a file (--config; its tables are
@@ -227,6 +234,8 @@ Exit codes: 0 done, 1 error, 2 wrong usage, 3 no packet came, 4 a --fail-if hold
                        "WHERE", video_output),
                 Option("record", "keep sound and picture as received, without encoding again", "FILE.mkv",
                        file_name(".mkv")),
+                Option("capture", "keep every packet as it came, for Wireshark and for: python -m receiver replay FILE",
+                       "FILE.pcapng", file_name(".pcapng")),
                 Option("picture", "keep the last picture that was played, also with --video none", "FILE.png",
                        file_name(".png")),
             ),

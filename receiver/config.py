@@ -38,6 +38,8 @@ class ReceiverConfig:
     video: str = "window"
     """window, FILE.y4m (also a FIFO), FILE.mp4, - or none."""
     record: str | None = None
+    capture: str | None = None
+    """pcapng file for what arrives, and every call of the session."""
     latency: Latency = Latency()
     ssrc: int | None = None
     gro: bool = True

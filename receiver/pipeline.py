@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable
 
 from protocol.errors import FatalError, NoPeerError
+from receiver.capture.recorded import RecordedSession
+from receiver.capture.writing import Capture
 from receiver.config import ReceiverConfig
 from receiver.description import formats
 from receiver.events import KINDS, Event, Goodbye, StreamEnded, StreamResumed, StreamSilent, StreamStarted
@@ -63,6 +65,9 @@ class Receiver:
         self._skew = Skew(lambda: self._outputs.timeline)
         self._intervals: list[dict[str, object]] = []
         self._recorder = Recorder(config.record, self._output_failed) if config.record else None
+        self._capture = (
+            Capture(config.capture, self._output_failed, host=config.listen.host) if config.capture else None
+        )
         self._transport = open_transport(
             config.listen, bind=config.bind, interface=config.interface, family=config.family, gro=config.gro
         )
@@ -81,11 +86,18 @@ class Receiver:
         )
         rtcp_path = None if config.rtcp_to is None else self._transport.path_to(*config.rtcp_to)
         asked = SessionConfig(formats(config), config.latency, config.ssrc, socket.gethostname(), rtcp_path)
-        session = self._session = ReceiverSession(asked, self._began)
+        session = self._session = self._open_session(asked)
         self._dashboard = self._open_dashboard(config.dashboard) if config.dashboard else None
         self._network = Network(
             self._transport, session, on_units=self._deliver, on_event=self._event, on_failure=self._failed
         )
+
+    def _open_session(self, asked: SessionConfig) -> ReceiverSession:
+        if self._capture is None:
+            return ReceiverSession(asked, self._began)
+        self._capture.kernel_drops = self._transport.kernel_drops_total
+        facts = {"kernel_drops_exact": not self._config.gro, "configuration": self._config.given}
+        return RecordedSession(asked, self._began, self._capture, facts)
 
     def _open_dashboard(self, address: str) -> Dashboard:
         pictures = self._outputs.pictures
@@ -117,8 +129,9 @@ class Receiver:
         self._network.close()
         self._playback.close()
         self._outputs.close()
-        if self._recorder is not None:
-            self._recorder.close()
+        for writer in (self._recorder, self._capture):
+            if writer is not None:
+                writer.close()
         self._look()
         self._transport.close()
         if self._dashboard is not None:
@@ -175,7 +188,11 @@ class Receiver:
             skew=self._skew.percentiles(),
             kernel_drops=self._transport.kernel_drops_total(),
             kernel_drops_exact=not self._config.gro,
-            output_drops={"record": self._recorder.dropped if self._recorder else 0, **self._outputs.dropped()},
+            output_drops={
+                "record": self._recorder.dropped if self._recorder else 0,
+                "capture": self._capture.dropped if self._capture else 0,
+                **self._outputs.dropped(),
+            },
         )
 
     def _overlay(self) -> list[str]:

@@ -20,8 +20,17 @@ class Writer(Generic[Item]):
     with one line to the log; items that come when the queue is full are dropped and counted."""
 
     def __init__(
-        self, name: str, write: Callable[[Item], None], finish: Callable[[], None], log: Log, limit: int
+        self,
+        name: str,
+        write: Callable[[Item], None],
+        finish: Callable[[], None],
+        log: Log,
+        limit: int,
+        *,
+        patient: bool = False,
     ) -> None:
+        """`patient`: a full queue is waited for, since nothing comes in real time."""
+        self._patient = patient
         self._name = name
         self._write = write
         self._finish = finish
@@ -37,7 +46,7 @@ class Writer(Generic[Item]):
         if self.failed:
             return
         try:
-            self._queue.put_nowait(item)
+            self._queue.put(item, block=self._patient)
         except Full:
             self.dropped += 1
 

@@ -34,8 +34,8 @@ class Mp4File:
     Raises ResourceError when the file cannot be created.
     """
 
-    def __init__(self, path: str, rate: int | None, channels: int, log: Log) -> None:
-        """`rate` of the sound in Hz; None: without sound."""
+    def __init__(self, path: str, rate: int | None, channels: int, log: Log, *, patient: bool = False) -> None:
+        """`rate` of the sound in Hz; None: without sound. `patient`: nothing is left out, however long it takes."""
         try:
             Path(path).open("wb").close()
         except OSError as error:
@@ -50,7 +50,7 @@ class Mp4File:
         self._next_picture = 0
         self._next_sample: int | None = None
         self._writer: Writer[Image | tuple[NDArray[np.float32], int]] = Writer(
-            path, self._write, self._finish, log, _QUEUE
+            path, self._write, self._finish, log, _QUEUE, patient=patient
         )
 
     @property

@@ -56,8 +56,11 @@ class Recorder:
     Raises ResourceError when the file cannot be created.
     """
 
-    def __init__(self, path: str, log: Log, media: frozenset[str] = frozenset({"audio", "video"})) -> None:
-        """`media` that are expected: the file begins when all are there, or after 1.5 s."""
+    def __init__(
+        self, path: str, log: Log, media: frozenset[str] = frozenset({"audio", "video"}), *, patient: bool = False
+    ) -> None:
+        """`media` that are expected: the file begins when all are there, or after 1.5 s. `patient`: nothing is left
+        out, however long it takes."""
         try:
             Path(path).open("wb").close()
         except OSError as error:
@@ -69,7 +72,7 @@ class Recorder:
         """pts of the first unit that no part of the file could take."""
         self._parts = 0
         self._part: _Part | None = None
-        self._writer: Writer[_Entry] = Writer(path, self._take, self._finish, log, _QUEUE)
+        self._writer: Writer[_Entry] = Writer(path, self._take, self._finish, log, _QUEUE, patient=patient)
 
     @property
     def failed(self) -> bool:

@@ -1,0 +1,1 @@
+"""Captures, pcap and pcapng: what arrived, written while it arrives, and read again."""

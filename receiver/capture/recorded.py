@@ -1,0 +1,118 @@
+"""A session that tells a capture everything that is asked of it."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import asdict, fields, replace
+from typing import Any
+
+from protocol.datagram import Batch
+from protocol.errors import Malformed
+from receiver.capture import journal
+from receiver.capture.writing import Capture
+from receiver.config import Latency
+from receiver.media import Format, StreamKey
+from receiver.session import ReceiverSession, SessionConfig, SessionOutput
+from receiver.transport import UdpPath
+
+_NOTHING = Batch.of([], 0)
+
+
+class RecordedSession(ReceiverSession):
+    """A ReceiverSession in everything. Each call goes to the capture first: a replay makes it again."""
+
+    def __init__(self, config: SessionConfig, now: int, capture: Capture, facts: Mapping[str, object]) -> None:
+        """The capture keeps the seed, so there must be one: without, one is drawn. `facts` beside the configuration."""
+        if config.seed is None:
+            config = replace(config, seed=secrets.randbits(64))
+        super().__init__(config, now)
+        self._capture = capture
+        self._now = now
+        self._told_latency: dict[str, int] = {}
+        capture.begin({"session": described(config), **facts}, now)
+
+    def handle_datagrams(self, batch: Batch, now: int) -> None:
+        self._now = now
+        if len(batch):
+            self._record(batch, now)
+        else:
+            assert isinstance(batch.path, UdpPath)
+            told = [now, batch.kernel_drops, batch.drops_exact, batch.path.port, *batch.path.address]
+            self._capture.call(journal.Command("drops", told))
+        super().handle_datagrams(batch, now)
+
+    def _record(self, batch: Batch, now: int) -> None:
+        view = batch.buffer.data
+        places = zip(batch.offsets.tolist(), batch.lengths.tolist(), strict=True)
+        packets = [bytes(view[start : start + length]) for start, length in places]
+        call = journal.Datagrams(now, len(packets), batch.kernel_drops, batch.drops_exact)
+        self._capture.call(call, packets, batch.arrival_times.tolist(), batch.path)
+
+    def handle_timeout(self, now: int) -> None:
+        self._now = now
+        self._capture.call(journal.Timeout(now))
+        super().handle_timeout(now)
+
+    def request_key_frame(self, key: StreamKey, why: str) -> None:
+        self._capture.call(journal.Command("request_key_frame", [key.ssrc, key.epoch, why]))
+        super().request_key_frame(key, why)
+
+    def set_device_latency(self, media: str, latency: int) -> None:
+        if self._told_latency.get(media) != latency:
+            self._told_latency[media] = latency
+            self._capture.call(journal.Command("set_device_latency", [media, latency]))
+        super().set_device_latency(media, latency)
+
+    def close(self, now: int) -> None:
+        self._now = now
+        self._capture.call(journal.Command("close", [now]))
+        super().close(now)
+
+    def poll(self) -> SessionOutput:
+        output = super().poll()
+        for transmission in output.transmissions:
+            self._capture.sent(transmission.datagrams, self._now, transmission.path)
+        return output
+
+
+def command(session: ReceiverSession, call: journal.Command) -> None:
+    """Makes a recorded call again. Raises Malformed where it is none that a session knows."""
+    try:
+        match call:
+            case journal.Command("request_key_frame", [int(ssrc), int(epoch), str(why)]):
+                session.request_key_frame(StreamKey(ssrc, epoch), why)
+            case journal.Command("set_device_latency", [str(media), int(latency)]):
+                session.set_device_latency(media, latency)
+            case journal.Command("close", [int(now)]):
+                session.close(now)
+            case journal.Command("drops", [int(now), int(drops), bool(exact), int(port), *address]):
+                session.handle_datagrams(
+                    replace(_NOTHING, path=UdpPath(port, tuple(address)), kernel_drops=drops, drops_exact=exact), now
+                )
+            case _:
+                raise Malformed("journal", f"no call {call.name!r}")
+    except OverflowError as error:
+        raise Malformed("journal", str(error)) from None
+
+
+def described(config: SessionConfig) -> dict[str, object]:
+    """The configuration as JSON has it."""
+    path = config.rtcp_path
+    told: dict[str, object] = asdict(replace(config, formats={}, rtcp_path=None))
+    told["formats"] = {str(number): asdict(form) for number, form in config.formats.items()}
+    told["rtcp_path"] = [path.port, *path.address] if isinstance(path, UdpPath) else None
+    return told
+
+
+def configuration(told: Mapping[str, Any]) -> SessionConfig:
+    """The configuration a capture begins with. Raises Malformed."""
+    try:
+        known = {name: told[name] for name in (field.name for field in fields(SessionConfig)) if name in told}
+        known["formats"] = {int(number): Format(**form) for number, form in told["formats"].items()}
+        known["latency"] = Latency(**told["latency"])
+        path = told["rtcp_path"]
+        known["rtcp_path"] = None if path is None else UdpPath(path[0], tuple(path[1:]))
+        return SessionConfig(**known)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise Malformed("journal", f"configuration: {error}") from None

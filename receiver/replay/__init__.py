@@ -1,0 +1,1 @@
+"""The receiver over a recorded capture, in virtual time."""

@@ -1,0 +1,112 @@
+"""From a capture's packets to datagrams at their moments on a clock that never runs backwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from protocol.datagram import Batch
+from receiver.capture.link import Datagram
+from receiver.replay.survey import host, is_rtp
+from receiver.transport import UdpPath
+
+STEP = 100_000_000
+"""ns backwards from which on somebody has set the clock; less is how several queues of a network card are merged."""
+TOGETHER = 1_000_000
+"""ns within which datagrams of one path make one batch, as in the receiver while many come."""
+
+_MOST_PATHS = 1024
+
+
+class Arrival(NamedTuple):
+    time: int
+    """monotonic ns."""
+    path: UdpPath
+    data: bytes
+
+
+@dataclass(slots=True)
+class Stamps:
+    """Makes a capture's stamps monotonic: after a step backwards time goes on from where it was; a stamp a little
+    before the last one counts as the last one."""
+
+    offset: int = 0
+    """ns added to a stamp."""
+    last: int = -(1 << 62)
+    steps: int = 0
+    """times that the clock was set back."""
+    disordered: int = 0
+    """packets a little out of order."""
+
+    def monotonic(self, time: int) -> int:
+        time += self.offset
+        if time < self.last:
+            if self.last - time > STEP:
+                self.steps += 1
+                self.offset += self.last - time
+            else:
+                self.disordered += 1
+            return self.last
+        self.last = time
+        return time
+
+
+class Paths:
+    """One path for all datagrams between the same ends."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[bytes, int, int], UdpPath] = {}
+
+    def of(self, datagram: Datagram) -> UdpPath:
+        key = datagram.source, datagram.source_port, datagram.destination_port
+        path = self._known.get(key)
+        if path is None:
+            if len(self._known) >= _MOST_PATHS:
+                self._known.clear()
+            path = self._known[key] = UdpPath(key[2], (host(key[0]), key[1]))
+        return path
+
+
+def usable(datagram: Datagram) -> bytes | None:
+    """The datagram as it was, as far as it was captured. Of RTP the header counts, and zeros stand for the rest; of
+    RTCP the packets that are whole; None where nothing of use is left."""
+    data, missing = datagram.payload, datagram.length - len(datagram.payload)
+    if not missing:
+        return data
+    if is_rtp(data):
+        return bytes([data[0] & ~0x20]) + data[1:] + bytes(missing)  # how much padding it had is among what is missing
+    return _whole_packets(data) or None
+
+
+def _whole_packets(data: bytes) -> bytes:
+    """RTCP up to the last packet that is whole (RFC 3550 §6.1)."""
+    at = 0
+    while at + 4 <= len(data):
+        size = (int.from_bytes(data[at + 2 : at + 4], "big") + 1) * 4
+        if at + size > len(data):
+            break
+        at += size
+    return data[:at]
+
+
+def batch(arrivals: list[Arrival], kernel_drops: int = 0, *, drops_exact: bool = True) -> Batch:
+    """Arrivals along one path."""
+    lengths = np.array([len(arrival.data) for arrival in arrivals], np.int64)
+    buffer = np.frombuffer(b"".join([arrival.data for arrival in arrivals]), np.uint8)
+    times = np.array([arrival.time for arrival in arrivals], np.int64)
+    return Batch(buffer, np.cumsum(lengths) - lengths, lengths, times, arrivals[0].path, kernel_drops, drops_exact)
+
+
+def batches(arrivals: Iterable[Arrival]) -> Iterator[Batch]:
+    """What comes along one path within a millisecond, together."""
+    together: list[Arrival] = []
+    for arrival in arrivals:
+        if together and (arrival.path != together[0].path or arrival.time - together[0].time > TOGETHER):
+            yield batch(together)
+            together = []
+        together.append(arrival)
+    if together:
+        yield batch(together)

@@ -1,0 +1,226 @@
+"""`python -m receiver replay FILE`: the receiver's session over a capture, in virtual time.
+
+A capture of our own holds every call that drove the session: they are made again, one by one. Of any other, datagrams
+come at their stamps, and timers run in between.
+"""
+
+from __future__ import annotations
+
+import gc
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from protocol.errors import FatalError, Malformed
+from receiver.capture import journal
+from receiver.capture.file import CaptureFile
+from receiver.capture.link import Unwrapper
+from receiver.capture.recorded import command, configuration
+from receiver.capture.records import Note, Packet
+from receiver.config import ReceiverConfig
+from receiver.description import formats
+from receiver.replay.arrivals import Arrival, Paths, Stamps, batch, batches, usable
+from receiver.replay.choice import Endpoint, choose, endpoints
+from receiver.replay.player import Player
+from receiver.replay.survey import Survey, survey
+from receiver.report.snapshot import Snapshot
+from receiver.session import ReceiverSession, SessionConfig
+
+Log = Callable[[str], None]
+_LINGER = 900_000_000
+"""ns for which time goes on after the last packet: what is due falls due, and it is no silence yet."""
+_STATUS = 1.0
+"""s between two status lines."""
+_CNAME = "replay"
+
+
+def run(
+    config: ReceiverConfig, path: str, *, log: Log, status: Callable[[Snapshot], None], stop: threading.Event
+) -> tuple[int, dict[str, object]]:
+    """Exit code and report. Raises FatalError when `path` is no capture, or it must be said which stream is meant."""
+    gc.freeze()
+    file = CaptureFile(path)
+    found = survey(file, stop)
+    if file.damage is not None:
+        log(f"{file.damage}: what is there is used")
+    replay = _Replay(config, file, found, log, status, stop)
+    return replay.run()
+
+
+class _Replay:
+    """One run over one capture."""
+
+    def __init__(
+        self,
+        config: ReceiverConfig,
+        file: CaptureFile,
+        found: Survey,
+        log: Log,
+        status: Callable[[Snapshot], None],
+        stop: threading.Event,
+    ) -> None:
+        self._file, self._found, self._log, self._stop = file, found, log, stop
+        self._show_status = status
+        self._shown = time.monotonic()
+        self._stamps = Stamps()
+        self._paths = Paths()
+        self._exact = found.exact
+        if self._exact:
+            assert found.session is not None
+            self._offset = int(found.session["wall_offset"])
+            asked = _as_recorded(found, config)
+            began = int(found.session["began"])
+        else:
+            _explain(found, file, log)
+            asked = SessionConfig(formats(config), config.latency, config.ssrc, _CNAME, seed=0)
+            chosen = choose(file.path, found, asked.formats, config.ssrc, log)
+            self._wanted = endpoints(chosen, config.listen.ports if config.formats is not None else ())
+            self._offset = 0
+            began = min(t for t in (found.began, found.first_time) if t is not None)
+        self._session = ReceiverSession(asked, began)
+        self._end = None if config.duration is None else began + config.duration
+        self._player = Player(_measured_only(config, found, log), self._session, began, log, exact=self._exact)
+
+    def run(self) -> tuple[int, dict[str, object]]:
+        if self._exact:
+            self._call_again()
+        else:
+            self._by_stamps(self._arrivals())
+            self._linger()
+        self._player.close()
+        return self._player.conclude(self._found, self._facts())
+
+    def _over(self, now: int) -> bool:
+        if time.monotonic() - self._shown >= _STATUS:
+            self._shown = time.monotonic()
+            self._show_status(self._player.snapshot)
+        return self._stop.is_set() or (self._end is not None and now >= self._end)
+
+    # -- the recorded calls -----------------------------------------------------------------------------------
+
+    def _call_again(self) -> None:
+        """The very same calls in the same order. What has no call, because the file was cut, comes at its stamp."""
+        waiting: deque[Arrival] = deque()
+        unwrapper = Unwrapper()
+        for record in self._file.records():
+            if isinstance(record, Packet) and not record.outbound:
+                datagram = unwrapper.unwrap(record)
+                if datagram is not None:
+                    waiting.append(Arrival(record.time - self._offset, self._paths.of(datagram), datagram.payload))
+            elif isinstance(record, Note) and record.kind == journal.CALLS:
+                for call in journal.decode(record.body):
+                    if self._over(self._player.now):
+                        return
+                    self._again(call, waiting)
+        if not self._player.closed:
+            self._by_stamps(iter(waiting))
+
+    def _again(self, call: journal.Call, waiting: deque[Arrival]) -> None:
+        match call:
+            case journal.Datagrams(now, packets, drops, exact):
+                self._player.advance(now)
+                together = batch([waiting.popleft() for _ in range(packets)], drops, drops_exact=exact)
+                self._session.handle_datagrams(together, now)
+            case journal.Timeout(now):
+                self._player.advance(now)
+                self._session.handle_timeout(now)
+            case journal.Command("close", [int(now)]):
+                self._player.close_session(now)
+            case journal.Command():
+                command(self._session, call)
+            case journal.Gap():
+                return
+        self._player.deliver()
+
+    # -- by stamps --------------------------------------------------------------------------------------------
+
+    def _arrivals(self) -> Iterator[Arrival]:
+        """What a receiver of the chosen streams would have been given."""
+        unwrapper = Unwrapper()
+        for record in self._file.records():
+            if not isinstance(record, Packet):
+                continue
+            moment = self._stamps.monotonic(record.time)
+            datagram = unwrapper.unwrap(record)
+            if datagram is None or not self._is_wanted((datagram.destination, datagram.destination_port)):
+                continue
+            data = usable(datagram)
+            if data is not None:
+                yield Arrival(moment, self._paths.of(datagram), data)
+
+    def _is_wanted(self, endpoint: Endpoint) -> bool:
+        return endpoint in self._wanted
+
+    def _by_stamps(self, arrivals: Iterator[Arrival]) -> None:
+        for together in batches(arrivals):
+            first, last = int(together.arrival_times[0]), int(together.arrival_times[-1])
+            self._until(first)
+            if self._over(first):
+                return
+            self._player.advance(last)
+            self._session.handle_datagrams(together, last)
+            self._player.deliver()
+
+    def _until(self, moment: int) -> None:
+        """Timers up to `moment`."""
+        while (due := self._session.next_timeout()) <= moment and not self._over(due):
+            due = max(due, self._player.now)
+            self._player.advance(due)
+            self._session.handle_timeout(due)
+            self._player.deliver()
+
+    def _linger(self) -> None:
+        self._until(self._player.now + _LINGER)
+
+    # -- facts ------------------------------------------------------------------------------------------------
+
+    def _facts(self) -> dict[str, object]:
+        """What the report says of the capture."""
+        found, stamps = self._found, self._stamps
+        return {
+            "format": self._file.format,
+            "packets": found.packets,
+            "udp": found.datagrams,
+            "snapped": found.snapped,
+            "fragments_alone": found.unwrapper.fragments_alone,
+            "clock_set_back": stamps.steps,
+            "stamps_disordered": stamps.disordered,
+            "dropped_by_capture": found.gap + found.dropped_by_interface,
+            "damage": self._file.damage,
+            "calls_recorded": self._exact,
+        }
+
+
+def _as_recorded(found: Survey, config: ReceiverConfig) -> SessionConfig:
+    """The session's own configuration, but for what is asked for now. Raises FatalError."""
+    assert found.session is not None
+    try:
+        asked = configuration(found.session["session"])
+    except (Malformed, KeyError, TypeError) as error:
+        raise FatalError(f"the capture was written by another version of Steadycast: {error}") from None
+    if "latency" in config.given:
+        asked = replace(asked, latency=config.latency)
+    if "ssrc" in config.given:
+        asked = replace(asked, ssrc=config.ssrc)
+    if config.formats is not None or config.mapped:
+        described = config.formats if config.formats is not None else asked.formats
+        asked = replace(asked, formats={**described, **config.mapped})
+    return asked
+
+
+def _explain(found: Survey, file: CaptureFile, log: Log) -> None:
+    """What the figures of this capture rest on, where it is not what one expects."""
+    if found.session is not None:
+        log(f"{file.path} was changed after it was captured: replayed by its stamps, not call by call")
+    if found.dropped_by_interface:
+        log(f"the capturing program missed {found.dropped_by_interface} packets: they look lost here")
+
+
+def _measured_only(config: ReceiverConfig, found: Survey, log: Log) -> ReceiverConfig:
+    """Without outputs where payloads are not whole."""
+    if not found.snapped:
+        return config
+    log(f"{found.snapped} of {found.datagrams} datagrams were not captured whole: measured, not played")
+    return replace(config, audio="none", video="none", record=None, picture=None)
