@@ -47,7 +47,8 @@ class LedgerCounts:
     replicated: int = 0
     """numbers of which more than one copy came (RFC 5560): `duplicates` counts the copies beyond the first."""
     lost_local_exact: bool = True
-    """False: this machine's kernel counted aggregates (UDP_GRO), so `lost_local` is at least this."""
+    """False: this machine's kernel counted aggregates (UDP_GRO), so `lost_local` is at least this; or just then
+    the network too took packets from one of the streams on this socket."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,18 +21,22 @@ _WAITING = 64
 class LocalDrop:
     """One step of a queue's count, shared by the ledgers of the streams it may have hit."""
 
-    __slots__ = ("exact", "left")
+    __slots__ = ("_streams", "exact", "left")
 
     def __init__(self, count: int, *, exact: bool) -> None:
         self.left = count
         """datagrams no stream misses yet."""
         self.exact = exact
-        """False: what was dropped may have been aggregates (UDP_GRO), each of at least one datagram."""
+        """False: what was dropped may have been aggregates (UDP_GRO), each of at least one datagram; or the streams
+        miss more than was dropped, so the network took the rest from one or another of them."""
+        self._streams = 0
 
     def explain(self, missing: int) -> int:
         """A stream misses this many packets there; returns how many of them were dropped here, as far as is known."""
         found = min(self.left, missing)
         self.left -= found
+        self._streams += missing > 0
+        self.exact &= found == missing or self._streams == 1
         return found
 
 
@@ -44,14 +48,19 @@ class LocalDrops:
         """the lowest number that may have been dropped, ascending."""
         self.count = 0
         """numbers marked."""
-        self.exact = True
+        self._exact = True
+        self._explained: deque[LocalDrop] = deque()
+
+    @property
+    def exact(self) -> bool:
+        """False: what `LocalDrop.exact` says is so of one of them."""
+        return self._exact and all(drop.exact for drop in self._explained)
 
     def explain(self, ring: StateRing, below: int, closed: int, end: int) -> None:
         """Look at those after which a number below this one came, or none will; open are `closed` to below `end`."""
         while self.waiting and self.waiting[0][0] < below:
             number, drop = self.waiting.popleft()
-            if drop.left:
-                self._mark(ring, max(number, closed), end, drop)
+            self._mark(ring, max(number, closed), end, drop)
 
     def take_back(self, ring: StateRing, at: NDArray[np.int64]) -> None:
         """The numbers in these places of the ring have come: they were only overtaken."""
@@ -69,10 +78,14 @@ class LocalDrops:
             if run < stop - start:
                 break
         at = np.concatenate([np.zeros(0, np.int64), *missing])
+        if not len(at):
+            return
         at = at[: drop.explain(len(at))]
         ring.states[at] |= LOCAL
         self.count += len(at)
-        self.exact &= drop.exact or not len(at)
+        self._explained.append(drop)
+        if len(self._explained) > _WAITING:
+            self._exact &= self._explained.popleft().exact
 
 
 def queue(path: Hashable) -> Hashable:
