@@ -13,13 +13,17 @@ from protocol.command.program import Outcome, Request
 from protocol.command.terminal import Terminal
 from protocol.errors import Unsupported, UsageError
 from sender import companion
-from sender.config import SenderConfig, Target
+from sender.config import Load, SenderConfig, Target
+from sender.load.search import HIGHEST
 from sender.report import report as json_report
 from sender.snapshot import Snapshot
 from sender.status import line
 
 _AUDIO_CODECS = ("opus", "l16", "pcmu", "pcma")
 _VIDEO_CODECS = ("h264", "vp8", "jpeg", "copy")
+_PATTERNS = ("cbr", "video", "voip")
+_SMALLEST_DATAGRAM = 256
+_MEDIA = ("video", "video_codec", "video_bitrate", "size", "audio", "audio_codec", "audio_bitrate", "loop", "sdp")
 
 
 class Run(Protocol):
@@ -86,9 +90,16 @@ def configure(values: Mapping[str, Any], given: Mapping[str, object]) -> SenderC
     """The values that were given, and the defaults for the others. Raises UsageError where they contradict."""
     if not values.get("target"):
         raise UsageError("say where to send: python -m sender HOST (the machine on which the receiver runs)")
-    audio, video = companion.choose(values.get("audio"), values.get("video"))
+    load = _load(values)
+    audio, video = companion.choose(values.get("audio"), values.get("video")) if load is None else ("none", "none")
     fields = {key: value for key, value in values.items() if key in SenderConfig.__dataclass_fields__}
-    fields |= {"audio": audio, "video": video, "targets": values["target"], "family": options.family(values)}
+    fields |= {
+        "audio": audio,
+        "video": video,
+        "targets": values["target"],
+        "family": options.family(values),
+        "load": load,
+    }
     if "packet_size" in values:
         fields["max_datagram"] = values["packet_size"]
     config = SenderConfig(given=dict(given), **fields)
@@ -96,12 +107,46 @@ def configure(values: Mapping[str, Any], given: Mapping[str, object]) -> SenderC
     return config
 
 
+def _load(values: Mapping[str, Any]) -> Load | None:
+    """What --load and its companions ask for; None for media."""
+    if "load" not in values:
+        alone = next((name for name in ("pattern", "loss_bound") if name in values), None)
+        if alone is not None:
+            raise UsageError(f"--{alone.replace('_', '-')} belongs to --load: give that too")
+        return None
+    media = next((name for name in _MEDIA if name in values), None)
+    if media is not None:
+        raise UsageError(f"--load sends packets instead of media: leave out --{media.replace('_', '-')}")
+    rate, maximum = values["load"]
+    pattern = values.get("pattern", "cbr")
+    if rate is None and pattern != "cbr":
+        raise UsageError("--load find sends evenly spaced packets: leave out --pattern")
+    if rate is None and len(values["target"]) > 1:
+        raise UsageError("--load find searches one path: give one target")
+    if rate is not None and "loss_bound" in values:
+        raise UsageError("--loss-bound belongs to --load find: leave it out")
+    if pattern != "video" and "fps" in values:
+        raise UsageError("--fps belongs to --pattern video: leave it out")
+    size = values.get("packet_size")
+    return Load(rate, maximum, pattern, size, values.get("fps"), values.get("loss_bound", 0.01))
+
+
+def load(text: str) -> tuple[int | None, int]:
+    """`20M`, `find` or `find:100M` → (bit/s; None: find it, bit/s at most). Raises UsageError."""
+    word, colon, most = text.partition(":")
+    if word != "find":
+        return units.bit_rate(text), HIGHEST
+    return None, units.bit_rate(most) if colon else HIGHEST
+
+
 def _check(config: SenderConfig) -> None:
     if config.json and config.json_stream:
         raise UsageError("--json and --json-stream both want stdout: the last line of --json-stream is the report")
     if config.dashboard:
         raise UsageError("--dashboard: the sender draws in the terminal only; the receiver has a web page")
-    if config.audio == config.video == "none":
+    if config.load is None and config.max_datagram < _SMALLEST_DATAGRAM:
+        raise UsageError(f"--packet-size: media need at least {_SMALLEST_DATAGRAM} bytes")
+    if config.load is None and config.audio == config.video == "none":
         raise UsageError("nothing to send: --audio and --video are both none")
     if config.loop and not (companion.is_file(config.audio) or companion.is_file(config.video)):
         raise UsageError("--loop needs a file: give one with --video FILE or --audio FILE")
@@ -142,6 +187,8 @@ examples:
   python -m sender 192.0.2.7 --video pattern --size 640x360 --fps 30 --video-bitrate 800k
   python -m sender 192.0.2.7 '[2001:db8::7]:6004' several targets at once
   python -m sender rtp://192.0.2.7:5004 --sdp stream.sdp    for ffplay, VLC and GStreamer
+  python -m sender 192.0.2.7 --load 20M --duration 30s      measure a path, without media
+  python -m sender 192.0.2.7 --load find                    search for the rate it carries
   python -m sender 239.1.2.3 --interface eth0 --ttl 4       a multicast group
 
 Any option may also stand in the environment (STEADYCAST_VIDEO_BITRATE=1M) or in a file (--config; its tables are
@@ -182,8 +229,18 @@ Exit codes: 0 done, 1 error, 2 wrong usage, 3 nobody there, 4 a --fail-if holds,
             (
                 Option("loop", "begin the file again at its end", kind="switch"),
                 Option("sdp", "write what is sent, for players that need to be told, to this file", "FILE"),
-                Option("packet-size", "largest UDP payload in bytes, default 1200", "BYTES",
-                       units.integer(256, 65_507)),
+                Option("packet-size", "largest UDP payload in bytes, default 1200; of --load: of every packet", "BYTES",
+                       units.integer(64, 65_507)),
+            ),
+        ),
+        Group(
+            "measuring without media",
+            (
+                Option("load", "paced packets of this rate (UDP payload, as iperf3 counts) instead of media; find:"
+                       " search for the highest rate that the path carries, find:100M: up to that", "RATE", load),
+                Option("pattern", "cbr (default): evenly spaced; video: pictures and larger key frames; voip: as many"
+                       " calls of 50 packets a second as the rate pays for", "PATTERN", units.choice(_PATTERNS)),
+                Option("loss-bound", "of --load find: loss that is acceptable, default 1%", "SHARE", units.share),
             ),
         ),
         options.network_options(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +14,23 @@ class Target:
     port: int
     classical: bool = False
     """rtp://: video on `port`, audio on `port` + 2, RTCP one above each. Otherwise all on `port` (RFC 5761)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Packets that measure, instead of media."""
+
+    rate: int | None
+    """bit/s of UDP payload; None: the highest that the path carries is searched for."""
+    maximum: int = 2_000_000_000
+    """bit/s at which a search ends."""
+    pattern: Literal["cbr", "video", "voip"] = "cbr"
+    packet_size: int | None = None
+    """bytes of UDP payload; None: what suits the pattern."""
+    fps: float | None = None
+    """pictures a second of the pattern video; None: 30."""
+    loss_bound: float = 0.01
+    """share of packets that may be lost at the rate searched for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +49,8 @@ class SenderConfig:
     fps: float | None = None
     """None: the source's own; pattern: 30."""
     loop: bool = False
+    load: Load | None = None
+    """instead of audio and video."""
     sdp: str | None = None
     """write the description of what is sent to this file."""
     duration: int | None = None

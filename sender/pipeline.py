@@ -15,11 +15,12 @@ from typing import Any
 from protocol.errors import FatalError, NoPeerError
 from protocol.payload import registry
 from sender.capture.rate import RateLimit
-from sender.config import SenderConfig
+from sender.config import Load, SenderConfig
 from sender.description import describe, write_description
 from sender.encode.audio import open_audio_encoder
 from sender.encode.video import open_video_encoder
 from sender.feed import Feed, Outbox
+from sender.load import begin
 from sender.media import AudioEncoder, AudioSource, EncodedSource, VideoSource
 from sender.network import Network
 from sender.report import report
@@ -68,6 +69,8 @@ def _run(
     status: Callable[[Snapshot], None] | None,
     stop: threading.Event,
 ) -> tuple[int, dict[str, Any]]:
+    if config.load is not None:
+        return _run_load(config, config.load, transport, log, status, stop)
     try:
         sources = open_sources(config, log, stop)
     except FatalError:
@@ -91,6 +94,23 @@ def _run(
         for feed in feeds:
             feed.join(1.0)
     return _outcome(config, network)
+
+
+def _run_load(
+    config: SenderConfig,
+    load: Load,
+    transport: Transport,
+    log: Log,
+    status: Callable[[Snapshot], None] | None,
+    stop: threading.Event,
+) -> tuple[int, dict[str, Any]]:
+    network, sessions = begin.connect(config, load, transport, log)
+    try:
+        _watch(network, config.duration, status, stop)
+    finally:
+        network.close()
+        network.finished.wait(_FAREWELL_S)
+    return begin.conclude(load, sessions, *_outcome(config, network))
 
 
 def _watch(

@@ -32,6 +32,15 @@ def bit_rate(text: str) -> int:
     return rate
 
 
+def share(text: str) -> float:
+    """`1%`, `0.5%`, `0.01` → 0 to 1. Raises UsageError."""
+    match = re.fullmatch(_NUMBER + r"\s*(%?)", text)
+    value = float(match[1]) / (100 if match[2] else 1) if match else math.nan
+    if not 0 <= value <= 1:
+        raise UsageError(f"{text!r} is no share: write for example 1% or 0.01")
+    return value
+
+
 def duration(text: str) -> int:
     """`60ms`, `1.5s`, `10m` → ns. The unit is needed. Raises UsageError."""
     match = re.fullmatch(_NUMBER + r"\s*(ns|us|ms|s|m|h)", text)

@@ -13,7 +13,7 @@ import pytest
 
 from sender import companion
 from sender.cli import main
-from sender.config import SenderConfig, Target
+from sender.config import Load, SenderConfig, Target
 from sender.snapshot import Snapshot
 
 ROOT = Path(__file__).parents[2]
@@ -73,6 +73,14 @@ def test_every_option_reaches_the_configuration(pipeline: Pipeline) -> None:
     assert (config.json, config.quiet) == (True, True)
 
 
+def test_load_takes_the_place_of_media(pipeline: Pipeline) -> None:
+    assert main(["host", "--load", "20M", "--pattern", "video", "--fps", "25", "--packet-size", "1000"], pipeline) == 0
+    assert pipeline.config.load == Load(20_000_000, pattern="video", packet_size=1000, fps=25.0)
+    assert (pipeline.config.audio, pipeline.config.video) == ("none", "none")
+    assert main(["host", "--load", "find:100M", "--loss-bound", "0.5%"], pipeline) == 0
+    assert pipeline.config.load == Load(None, 100_000_000, loss_bound=0.005)
+
+
 @pytest.mark.parametrize(
     ("audio", "video", "chosen"),
     [
@@ -121,7 +129,16 @@ def test_what_goes_with_what(
         ("host --video pattern --loop", "--loop needs a file"),
         ("host --video pattern --video-codec copy", "--video-codec copy needs pictures that are encoded already"),
         ("host --video pattern --video-codec jpeg --size 2560x1440", "2560x1440"),
-        ("host --load 20M", "there is no --load (did you mean --loop?)"),
+        ("host --lood", "there is no --lood (did you mean --loop?)"),
+        ("host --load fast", "--load: 'fast' is no bit-rate"),
+        ("host --load 20M --video pattern", "--load sends packets instead of media: leave out --video"),
+        ("host --load find --pattern voip", "--load find sends evenly spaced packets: leave out --pattern"),
+        ("host other --load find", "--load find searches one path: give one target"),
+        ("host --load 20M --loss-bound 1%", "--loss-bound belongs to --load find"),
+        ("host --load 20M --fps 25", "--fps belongs to --pattern video"),
+        ("host --pattern voip", "--pattern belongs to --load"),
+        ("host --load find --loss-bound much", "--loss-bound: 'much' is no share: write for example 1% or 0.01"),
+        ("host --packet-size 100", "--packet-size: media need at least 256 bytes"),
     ],
 )
 def test_wrong_usage_is_one_line(
