@@ -107,6 +107,7 @@ class Intervals:
 
     def cut(self, end: int, now: int, length: int = SECOND) -> None:
         """Numbers below `end` are known to be assigned by `now`: a new interval begins there once `length` is over."""
+        now = max(now, self._open.began)
         if now - self._open.began < length:
             return
         if end > self._edge:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from receiver.account.ledger import Ledger, LedgerCounts
@@ -96,6 +98,47 @@ def test_reordering_across_the_edge_of_an_interval() -> None:
     received([START + 4, START + 2, START + 5], ledger)
     after = final(ledger, START, START + 5)
     assert (after.closed, after.closed_lost, after.after_close, after.lost) == (6, 1, 1, 1)
+    first, second = ledger.intervals()
+    assert (first.sent, first.lost, second.sent, second.lost, second.reordered) == (4, 1, 2, 0, 0)
+
+
+def test_what_crosses_the_edge_of_an_interval_is_booked_where_its_number_belongs() -> None:
+    """A straggler, its copy, and the copy of another come in the second interval; their numbers are the first's."""
+    ledger = received([START, START + 1, START + 3])
+    ledger.close(SECOND, 10 * SECOND)
+    received([START + 4, START + 2, START + 5, START + 2, START + 0], ledger)
+    ledger.close(2 * SECOND, 10 * SECOND)
+    assert ledger.intervals() == ()
+    final(ledger, START, START + 5)
+    first, second = ledger.intervals()
+    assert (first.sent, first.arrived, first.duplicates, first.reordered) == (4, 4, 2, 1)
+    assert (second.sent, second.arrived, second.duplicates, second.reordered) == (2, 2, 0, 0)
+    assert (first.began, first.ended, second.began) == (0, SECOND, SECOND)
+
+
+def test_intervals_of_a_day_are_few_and_still_add_up() -> None:
+    ledger = Ledger()
+    for second in range(20_000):
+        numbers = [START + second * 10 + i for i in range(10) if (second * 10 + i) % 7]
+        ledger.arrive(np.array(numbers), np.full(len(numbers), second * SECOND))
+        ledger.close((second + 1) * SECOND, 4 * SECOND)
+    counts = final(ledger, START, START + 199_999)
+    rows = ledger.intervals()
+    assert len(rows) <= 1001
+    assert all(9 <= row.sent <= 11 for row in rows[-400:]), "the newest in full"
+    assert all(a.end == b.first for a, b in pairwise(rows))
+    assert (sum(row.sent for row in rows), sum(row.lost for row in rows)) == (200_000, counts.lost)
+    older = [row.sent for row in rows[:-501]]
+    assert max(older) - min(older) <= 2, "older ones equally long"
+
+
+def test_silence_makes_no_intervals() -> None:
+    ledger = received([START, START + 1])
+    for second in range(1, 30):
+        ledger.close(second * SECOND, 4 * SECOND)
+    received([START + 2, START + 3], ledger)
+    final(ledger, START, START + 3)
+    assert [row.sent for row in ledger.intervals()] == [2, 2]
 
 
 def test_rfc_4737_extent_and_late_time() -> None:

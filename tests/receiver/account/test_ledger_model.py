@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -9,6 +10,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from receiver.account.intervals import Interval
 from receiver.account.ledger import Ledger, LedgerCounts
 
 BASE = 65_530 + 65_536
@@ -28,7 +30,7 @@ class Model:
     repaired: dict[int, str] = field(default_factory=dict)
     late: set[int] = field(default_factory=set)
     order: list[tuple[int, int]] = field(default_factory=list)
-    after_recovery: int = 0
+    after_recovery: set[int] = field(default_factory=set)
     after_close: int = 0
     before_join: int = 0
     received: int = 0
@@ -52,7 +54,7 @@ class Model:
         if self.fate.get(number) == "missed":
             self.late.add(number)
         elif number in self.fate:
-            self.after_recovery += 1
+            self.after_recovery.add(number)
         return True
 
     def recover(self, number: int, how: str) -> None:
@@ -81,12 +83,16 @@ class Model:
         return dict(sorted(runs.items()))
 
     def reordering(self) -> list[tuple[int, int]]:
-        """(extent, late time in µs) by RFC 4737 §4.2.1 and §4.3, searched as the definition is worded."""
+        """(extent, late time in µs) by RFC 4737 §4.2.1 and §4.3."""
+        return [(extent, late_time) for _, extent, late_time in self.reordered()]
+
+    def reordered(self) -> list[tuple[int, int, int]]:
+        """(number, extent, late time in µs), searched as the definition is worded."""
         found = []
         for i, (number, time) in enumerate(self.order):
             earlier = [j for j in range(i) if self.order[j][0] > number]
             if earlier:
-                found.append((i - earlier[0], (time - self.order[earlier[0]][1]) // 1000))
+                found.append((number, i - earlier[0], (time - self.order[earlier[0]][1]) // 1000))
         return found
 
 
@@ -101,7 +107,8 @@ def check(counts: LedgerCounts, model: Model) -> None:
     assert counts.missed == fates.count("missed")
     assert counts.undecided == model.end - model.decided
     assert counts.late == len(model.late)
-    assert counts.arrived_after_recovery == model.after_recovery
+    assert counts.arrived_after_recovery == len(model.after_recovery)
+    assert counts.replicated == sum(copies > 1 for copies in model.copies.values())
     assert counts.duplicates == sum(model.copies.values()) - len(model.copies)
     assert counts.after_close == model.after_close
     assert counts.before_join == model.before_join
@@ -110,6 +117,26 @@ def check(counts: LedgerCounts, model: Model) -> None:
     assert counts.closed_lost == len([n for n in model.lost() if n < model.closed])
     assert counts.closed_late == len([n for n in model.late if n < model.closed])
     invariants(counts, model.received)
+
+
+def check_intervals(rows: Sequence[Interval], model: Model) -> None:
+    """Each row says what became of its own numbers, and together they are all numbers."""
+    assert [row.first for row in rows] == [model.first, *(row.end for row in rows[:-1])]
+    assert rows[-1].end == model.end
+    reordered = [number for number, _, _ in model.reordered()]
+    for row in rows:
+        numbers = range(row.first, row.end)
+        came = [n for n in numbers if n in model.copies]
+        fates = [model.fate[n] for n in numbers]
+        assert row.sent == len(numbers) > 0
+        assert (row.arrived, row.lost) == (len(came), len(numbers) - len(came))
+        assert (row.in_time, row.missed) == (fates.count("in_time"), fates.count("missed"))
+        assert (row.recovered_rtx, row.recovered_fec) == (fates.count("rtx"), fates.count("fec"))
+        assert row.late == len(model.late.intersection(numbers))
+        assert row.arrived_after_recovery == len(model.after_recovery.intersection(numbers))
+        assert row.duplicates == sum(model.copies[n] - 1 for n in came)
+        assert row.reordered == sum(n in numbers for n in reordered)
+        assert row.began <= row.ended
 
 
 def invariants(counts: LedgerCounts, received: int) -> None:
@@ -166,6 +193,7 @@ def test_agrees_with_the_definition(script: list[tuple[str, object]], drain: int
     ledger.finish()
     model.close(model.end)
     check(ledger.counts(), model)
+    check_intervals(ledger.intervals(), model)
     assert ledger.loss_runs() == model.runs(model.lost())
     assert ledger.late_runs() == model.runs(model.late)
     assert sum(ledger.reordering_extents.bins().values()) == len(model.reordering())
