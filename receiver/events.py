@@ -39,8 +39,6 @@ class StreamEnded:
     format: Format
     time: int
     why: str
-    others: int
-    """streams that go on."""
 
     def __str__(self) -> str:
         return f"{self.format.media} ends: {self.why}, SSRC {self.key.ssrc:08x}"
@@ -84,7 +82,17 @@ class KeyFrameRequested:
         return f"asked for a key frame: {self.why}"
 
 
-Event = StreamStarted | Goodbye | StreamEnded | StreamSilent | StreamResumed | KeyFrameRequested
+@dataclass(frozen=True, slots=True)
+class AllEnded:
+    """Every stream has ended, or is silent and will be: nothing is to be expected but another sender."""
+
+    time: int
+
+    def __str__(self) -> str:
+        return "every sender has left"
+
+
+Event = StreamStarted | Goodbye | StreamEnded | StreamSilent | StreamResumed | KeyFrameRequested | AllEnded
 
 KINDS: dict[type, str] = {
     StreamStarted: "stream_started",
@@ -93,5 +101,6 @@ KINDS: dict[type, str] = {
     StreamSilent: "stream_silent",
     StreamResumed: "stream_resumed",
     KeyFrameRequested: "key_frame_request",
+    AllEnded: "all_ended",
 }
 """`kind` in the report's events."""

@@ -14,7 +14,7 @@ from receiver.capture.recorded import RecordedSession
 from receiver.capture.writing import Capture
 from receiver.config import ReceiverConfig
 from receiver.description import formats
-from receiver.events import KINDS, Event, Goodbye, StreamEnded, StreamResumed, StreamSilent, StreamStarted
+from receiver.events import KINDS, AllEnded, Event, Goodbye, StreamEnded, StreamResumed, StreamSilent, StreamStarted
 from receiver.media import AccessUnit, StreamKey
 from receiver.network import Network
 from receiver.outputs import open_outputs
@@ -227,8 +227,8 @@ class Receiver:
             self._playback.ending(event.key)
         if isinstance(event, StreamEnded):
             self._playback.ended(event)
-            if self._config.exit_on_end and not event.others:
-                self._stop.set()
+        if isinstance(event, AllEnded) and self._config.exit_on_end:
+            self._stop.set()
 
     def _failed(self, error: Exception) -> None:
         self._failure = error

@@ -30,17 +30,17 @@ from protocol.rtp import REASONS, Headers, parse_batch, rtcp_mask
 from receiver.account.local import LocalDrop, queue
 from receiver.answers import Answers
 from receiver.config import Latency
-from receiver.events import Event, Goodbye, KeyFrameRequested, StreamEnded, StreamResumed, StreamSilent, StreamStarted
+from receiver.events import Event, Goodbye, KeyFrameRequested, StreamEnded, StreamStarted
 from receiver.jitter.sync import Offset, extras
 from receiver.jitter.target import policy
 from receiver.media import AccessUnit, Format, StreamKey
+from receiver.presence import Presence
 from receiver.source import Source
 from receiver.sources import Heard, Sources
 from receiver.stream import Stream, StreamStatistics
 
 MAX_ENDED = 256
 """ended streams kept for the report."""
-SILENCE = 1_000_000_000
 TICK = 100_000_000
 """ns between looks at what no packet triggers: silence, closing, lip-sync."""
 
@@ -96,7 +96,7 @@ class ReceiverSession:
         self._ended: list[StreamStatistics] = []
         self._forgotten = 0
         self._answers = Answers(self._ssrc, config.cname, self._random, self._sources, config.rtcp_path)
-        self._silent: dict[StreamKey, int] = {}
+        self._presence = Presence()
         self._output = SessionOutput()
         self._datagrams = self._kernel_drops = 0
         self._unparsed: Counter[str] = Counter()
@@ -132,6 +132,7 @@ class ReceiverSession:
             self._end_source(source, source.why_ended, now)
         if now >= self._next_tick:
             self._tick(now)
+        self._output.events += self._presence.all_ended(self._alive(), now)
         self._output.transmissions += self._answers.reports(now)
         for transmission, streams in self._answers.requests(now):
             self._output.transmissions.append(transmission)
@@ -139,7 +140,7 @@ class ReceiverSession:
 
     def _tick(self, now: int) -> None:
         self._next_tick = now + TICK
-        self._watch_silence(now)
+        self._output.events += self._presence.fell_silent(self._alive(), now)
         self._synchronise()
         self._sources.tidy(now)
         self._answers.tune(now)
@@ -247,7 +248,7 @@ class ReceiverSession:
             if source.stream is not before:
                 self._started(source, now)
             self._output.units += source.stream.advance(now)
-            self._heard(source.stream, now)
+            self._output.events += self._presence.heard(source.stream, now)
 
     def _open_source(self, ssrc: int, payload_type: int, path: Hashable, now: int) -> Source:
         return Source(ssrc, payload_type, self._config.formats, path, self._open_stream, self._began, now)
@@ -270,14 +271,10 @@ class ReceiverSession:
 
     def _started(self, source: Source, now: int) -> None:
         assert source.stream is not None
+        self._presence.began()
         self._output.events.append(StreamStarted(source.stream.key, source.format, now))
         self._answers.tune(now)
         self._synchronise()
-
-    def _heard(self, stream: Stream, now: int) -> None:
-        since = self._silent.pop(stream.key, None)
-        if since is not None:
-            self._output.events.append(StreamResumed(stream.key, stream.format, now, stream.last_arrival - since))
 
     def _count_unparsed(self, reasons: np.ndarray) -> None:
         for code, count in enumerate(np.bincount(reasons).tolist()):
@@ -325,6 +322,7 @@ class ReceiverSession:
     def _goodbye(self, source: Source, now: int) -> None:
         if source.playing is not None and source.ends_at is None:
             source.goodbye(now, "the sender said goodbye")
+            self._presence.goodbye(now)
             self._output.events.append(Goodbye(source.playing.key, source.format, now))
 
     def _handle_app(self, packet: App, path: Hashable, now: int) -> None:
@@ -353,15 +351,8 @@ class ReceiverSession:
         if stream.ended:
             return
         self._output.units += stream.end(now)
-        self._silent.pop(stream.key, None)
-        others = sum(1 for other in self._alive() if other.key not in self._silent)
-        self._output.events.append(StreamEnded(stream.key, stream.format, now, why, others))
-
-    def _watch_silence(self, now: int) -> None:
-        for stream in self._alive():
-            if now - stream.last_arrival >= SILENCE and stream.key not in self._silent:
-                self._silent[stream.key] = stream.last_arrival
-                self._output.events.append(StreamSilent(stream.key, stream.format, now))
+        self._presence.ended(stream.key)
+        self._output.events.append(StreamEnded(stream.key, stream.format, now, why))
 
     def _offsets(self) -> list[tuple[Stream, Offset]]:
         """The streams whose capture times can be compared."""
