@@ -17,7 +17,9 @@ from protocol.rtcp.pli import PictureLossIndication
 from protocol.rtcp.report_block import ReportBlock
 from protocol.rtcp.rr import ReceiverReport
 from protocol.rtcp.sdes import CNAME, SdesChunk, SdesItem, SourceDescription
+from protocol.rtcp.xr import ExtendedReport
 from receiver.account.counts import Reception
+from receiver.exchange import reference_time
 
 SESSION_BANDWIDTH = 1_000_000
 """bit/s that RTCP's 5 % are taken of: nobody told us the session's, and reports every 0.4 s on average are enough."""
@@ -59,10 +61,11 @@ class Feedback:
         return self.compound(inputs, (), now)
 
     def compound(self, inputs: Sequence[ReportInput], more: Iterable[RtcpPacket], now: int) -> bytes:
-        """RR, SDES and what is to be said beside them."""
+        """RR, SDES, our clock's reading and what is to be said beside them."""
         blocks = tuple(self._block(i, now) for i in inputs[:MAX_BLOCKS])
         source = SourceDescription((SdesChunk(self._ssrc, (SdesItem(CNAME, self._cname),)),))
-        data = compound.serialize([ReceiverReport(self._ssrc, blocks), source, *more])
+        reading = ExtendedReport(self._ssrc, (reference_time(now),))
+        data = compound.serialize([ReceiverReport(self._ssrc, blocks), source, reading, *more])
         self._prior = {i.ssrc: (i.reception.expected, i.reception.received) for i in inputs}
         size = len(data) + IP_UDP_OVERHEAD
         self._timer = self._timer.with_packet(size)

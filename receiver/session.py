@@ -26,11 +26,13 @@ from protocol.rtcp.range import SenderRange
 from protocol.rtcp.rr import ReceiverReport
 from protocol.rtcp.sdes import SourceDescription
 from protocol.rtcp.sr import SenderReport
+from protocol.rtcp.xr import ExtendedReport
 from protocol.rtp import REASONS, Headers, parse_batch, rtcp_mask
 from receiver.account.local import LocalDrop, queue
 from receiver.answers import Answers
 from receiver.config import Latency
 from receiver.events import Event, Goodbye, KeyFrameRequested, StreamEnded, StreamStarted
+from receiver.exchange import echo_to
 from receiver.jitter.sync import Offset, extras
 from receiver.jitter.target import policy
 from receiver.media import AccessUnit, Format, StreamKey
@@ -306,6 +308,10 @@ class ReceiverSession:
                         source.cname = chunk.cname
             case App():
                 self._handle_app(packet, path, now)
+            case ExtendedReport():
+                source, echo = self._sources.get(packet.ssrc), echo_to(self._ssrc, packet)
+                if source is not None and echo is not None:
+                    source.echoed(echo, arrival)
             case Bye():
                 for ssrc in packet.sources:
                     if (source := self._sources.get(ssrc)) is not None:

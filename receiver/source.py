@@ -10,10 +10,13 @@ from numpy.typing import NDArray
 from protocol.ntp import unix_from_ntp
 from protocol.rtcp.range import SenderRange
 from protocol.rtcp.sr import SenderReport
+from protocol.rtcp.xr import Echo
 from protocol.rtp import Headers
 from protocol.serial import difference
 from receiver.account.closing import drain
+from receiver.account.one_way import TwoWay
 from receiver.account.source import Segment, SourceTracker
+from receiver.exchange import times
 from receiver.jitter.buffer import Packets
 from receiver.media import Format, StreamKey
 from receiver.stream import Stream
@@ -60,6 +63,7 @@ class Source:
         self._open = open_stream
         self._listening_since = listening_since
         self._range: SenderRange | None = None
+        self._two_way = TwoWay()
 
     # -- RTP --------------------------------------------------------------------------------------------------
 
@@ -148,6 +152,14 @@ class Source:
         if self.stream is not None:
             self._apply_report(self.stream, self.stream.newest_timestamp)
             self.stream.ledger.report_count(report.packet_count, arrival, self._listening_since)
+
+    def echoed(self, echo: Echo, arrival: int) -> None:
+        """Our clock's reading came back with the sender report that arrived at the same moment."""
+        if self.last_report is None or self.last_report[1] != arrival or self.playing is None:
+            return
+        exchange = times(echo, self.last_report[0], arrival)
+        if exchange is not None and self._two_way.exchange(*exchange, self.playing.least_transit()):
+            self.playing.exchanged(self._two_way)
 
     def _apply_report(self, stream: Stream, newest: int) -> None:
         """SR may come before the first packet: its RTP timestamp is unwrapped near the newest one."""

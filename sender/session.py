@@ -23,12 +23,14 @@ from protocol.rtcp.report_block import ReportBlock
 from protocol.rtcp.rr import ReceiverReport
 from protocol.rtcp.sdes import SourceDescription
 from protocol.rtcp.sr import SenderReport
+from protocol.rtcp.xr import ExtendedReport, ReferenceTime
 from protocol.rtp import rtcp_mask
 from sender.media import AccessUnit
 from sender.snapshot import SenderStatistics as SenderStatistics
 from sender.transmit.farewell import Farewell
 from sender.transmit.outgoing import OutgoingStream
 from sender.transmit.packetizer import max_payload
+from sender.transmit.references import References
 from sender.transmit.reports import compound_report
 from sender.transmit.schedule import ReportSchedule
 from sender.transmit.stream import StreamConfig as StreamConfig
@@ -92,6 +94,7 @@ class SenderSession:
         self._schedule = ReportSchedule(sum(config.bitrate for config in streams), len(streams), random)
         self._farewell: Farewell | None = None
         self._events: list[Event] = []
+        self._references = References()
         self._peers: dict[int, int] = {}
         self._peers_seen = 0
         self._received = 0
@@ -203,7 +206,8 @@ class SenderSession:
         return [self._report(s, now, final=True) for s in started if s.config.ssrc in farewell.waiting]
 
     def _report(self, stream: OutgoingStream, now: int, *, final: bool = False, goodbye: bool = False) -> Transmission:
-        data = compound_report(stream.sender_report(now), self._cname, stream.range(final=final), goodbye=goodbye)
+        report, sent = stream.sender_report(now), stream.range(final=final)
+        data = compound_report(report, self._cname, sent, self._references.echo(now), goodbye=goodbye)
         self._schedule.count(len(data))
         return Transmission([data], stream.config.rtcp_path)
 
@@ -223,6 +227,10 @@ class SenderSession:
                 self._handle_app(packet, now)
             case Bye(sources=sources, reason=reason):
                 self._handle_bye(sources, reason, now)
+            case ExtendedReport(ssrc=ssrc, blocks=blocks):
+                for block in blocks:
+                    if isinstance(block, ReferenceTime) and ssrc in self._peers:
+                        self._references.hear(ssrc, block, arrival_time)
             case SourceDescription():
                 pass  # names of receivers: nothing depends on them
             case Nack():

@@ -7,15 +7,25 @@ from protocol.rtcp.bye import Bye
 from protocol.rtcp.range import SenderRange
 from protocol.rtcp.sdes import CNAME, SdesChunk, SdesItem, SourceDescription
 from protocol.rtcp.sr import SenderReport
+from protocol.rtcp.xr import DelaySinceReferenceTime, ExtendedReport
 
 
-def compound_report(report: SenderReport, cname: str, sent: SenderRange, *, goodbye: bool = False) -> bytes:
-    """SR, SDES and the range; at the very end also BYE."""
+def compound_report(
+    report: SenderReport,
+    cname: str,
+    sent: SenderRange,
+    echo: DelaySinceReferenceTime | None = None,
+    *,
+    goodbye: bool = False,
+) -> bytes:
+    """SR, SDES, the range and what receivers' clocks are answered; at the very end also BYE."""
     packets: list[compound.RtcpPacket] = [
         report,
         SourceDescription((SdesChunk(report.ssrc, (SdesItem(CNAME, cname),)),)),
         sent.to_app(),
     ]
+    if echo is not None:
+        packets.append(ExtendedReport(report.ssrc, (echo,)))
     if goodbye:
         packets.append(Bye((report.ssrc,)))
     return compound.serialize(packets)

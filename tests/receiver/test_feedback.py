@@ -12,6 +12,7 @@ from protocol.rtcp.pli import PictureLossIndication
 from protocol.rtcp.report_block import ReportBlock
 from protocol.rtcp.rr import ReceiverReport
 from protocol.rtcp.sdes import SourceDescription
+from protocol.rtcp.xr import ExtendedReport
 from receiver.account.counts import Reception
 from receiver.feedback import MAX_BLOCKS, PLI_INTERVAL, Feedback, ReportInput
 from tests.support.clock import MILLISECOND as MS
@@ -68,7 +69,7 @@ def test_the_round_trip_fields_are_absent_before_a_sender_report_and_exact_after
 def test_every_datagram_is_a_compound_packet_with_a_name() -> None:
     f = feedback()
     parts = compound.parse(f.compound([], [f.picture_loss(5), f.goodbye()], START))
-    assert [type(part) for part in parts] == [ReceiverReport, SourceDescription, PictureLossIndication, Bye]
+    assert [type(part) for part in parts] == [ReceiverReport, SourceDescription, ExtendedReport, PictureLossIndication, Bye]
 
 
 def test_no_more_blocks_than_a_report_can_hold() -> None:
