@@ -48,6 +48,10 @@ def main(arguments: Sequence[str] | None = None, run: Run | None = None) -> int:
         from receiver.replay.command import main as replay
 
         return replay(words[1:])
+    if words[:1] == ["compare"]:
+        from receiver.comparing import main as compare
+
+        return compare(words[1:])
     return program.run(PROGRAM, arguments, lambda request: _work(request, run))
 
 
@@ -216,6 +220,7 @@ examples:
   python -m receiver --video out.mp4 --audio none --duration 30s --json
   python -m receiver --audio none --video - | ffplay -
   python -m receiver --capture run.pcapng      then: python -m receiver replay run.pcapng --help
+  python -m receiver --report before           later: python -m receiver compare before after
   python -m receiver --duration 1m --fail-if "effective_loss > 1% or freezes.count > 0"
 
 Any option may also stand in the environment (STEADYCAST_LATENCY=60ms) or in a file (--config; its tables are
