@@ -205,7 +205,8 @@ def _effect(model: Mapping[str, Any] | None) -> float:
     """Of the fitted Gilbert–Elliott model."""
     names = ("p", "r", "loss_in_bad", "loss_in_good")
     values = [((model or {}).get(name) or {}).get("value") for name in names]
-    return 1.0 if None in values else gilbert_elliott_effect(*values)
+    known = [float(value) for value in values if value is not None]
+    return gilbert_elliott_effect(*known) if len(known) == len(names) else 1.0
 
 
 def _runs(found: Mapping[str, int] | None) -> dict[int, int]:

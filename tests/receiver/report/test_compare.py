@@ -214,3 +214,11 @@ def test_wrong_usage_is_one_line(
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+
+
+def test_the_fitted_model_counts_where_there_are_no_intervals() -> None:
+    a, b = (report(drawn(mean, seed), ssrc=seed) | {"intervals": []} for mean, seed in ((0.01, 1), (0.02, 2)))
+    assert figure(compared(a, b), "network_loss").outcome == "worse"
+    bursty = {"p": 0.0025, "r": 0.05, "loss_in_bad": 0.3, "loss_in_good": 0.0}
+    a["streams"][0]["gilbert_elliott"] = {name: {"value": value, "low": 0, "high": 1} for name, value in bursty.items()}
+    assert figure(compared(a, b), "network_loss").outcome == "same"
