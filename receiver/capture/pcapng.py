@@ -22,6 +22,9 @@ _KNOWN = {
 }  # fmt: skip
 
 
+_INBOUND = {order: struct.pack(order + "HHI", blocks.EPB_FLAGS, 4, blocks.INBOUND) for order in "<>"}
+
+
 @dataclass(frozen=True, slots=True)
 class Interface:
     """What stamps and packets of one interface mean."""
@@ -51,14 +54,13 @@ class Section:
         """What a block holds that matters here. Raises struct.error, IndexError or Malformed where it breaks a rule."""
         match kind:
             case blocks.ENHANCED_PACKET:
-                return self._enhanced(body)
+                return self._packet(struct.unpack_from(self.order + "I", body)[0], body)
             case blocks.INTERFACE:
                 self.interfaces.append(self._interface(body))
             case blocks.SIMPLE_PACKET:
                 return self._simple(body)
             case blocks.PACKET:
-                number, _drops = struct.unpack_from(self.order + "HH", body)
-                return self._packet(number, body, 4, 20)
+                return self._packet(struct.unpack_from(self.order + "H", body)[0], body)
             case blocks.STATISTICS:
                 return self._counters(body)
             case _:
@@ -78,23 +80,24 @@ class Section:
                 (offset,) = struct.unpack(self.order + "q", value)
         return Interface(link, snap_length, ticks, offset)
 
-    def _enhanced(self, body: bytes) -> Packet:
-        (number,) = struct.unpack_from(self.order + "I", body)
-        return self._packet(number, body, 4, 20)
-
-    def _packet(self, number: int, body: bytes, stamp: int, at: int) -> Packet:
-        """From blocks that have a stamp, two lengths, the data and options in a row."""
-        high, low, captured, length = struct.unpack_from(self.order + "IIII", body, stamp)
+    def _packet(self, number: int, body: bytes) -> Packet:
+        """From blocks that have a stamp, two lengths, the data and options in a row after the interface's number."""
+        high, low, captured, length = struct.unpack_from(self.order + "IIII", body, 4)
+        at = 20
         if captured > MAX_PACKET or at + captured > len(body):
             raise Malformed("capture_packet", f"{captured} octets")
         interface = self.interfaces[number]
         self.last = interface.time(high, low)
-        outbound = False
         end = at + captured + -captured % 4
-        for code, value in self._options(body, end) if end < len(body) else ():
-            if code == blocks.EPB_FLAGS and len(value) == 4:
-                outbound = struct.unpack(self.order + "I", value)[0] & 3 == blocks.OUTBOUND
+        outbound = end < len(body) and self._is_outbound(body, end)
         return Packet(self.last, interface.link, body[at : at + captured], length, outbound)
+
+    def _is_outbound(self, body: bytes, at: int) -> bool:
+        """What the flags among a packet's options say."""
+        if body.startswith(_INBOUND[self.order], at):  # what our own captures have
+            return False
+        flags = [v for code, v in self._options(body, at) if code == blocks.EPB_FLAGS and len(v) == 4]
+        return bool(flags) and struct.unpack(self.order + "I", flags[0])[0] & 3 == blocks.OUTBOUND
 
     def _simple(self, body: bytes) -> Packet:
         """The first interface's, at the time of the packet before."""
@@ -107,9 +110,10 @@ class Section:
         (number,) = struct.unpack_from(self.order + "I", body)
         found = {code: value for code, value in self._options(body, 12) if len(value) == 8}
         counts = {code: struct.unpack(self.order + "Q", value)[0] for code, value in found.items()}
-        began = None
+        began: tuple[int, ...] = ()
         if blocks.ISB_STARTTIME in found:
-            began = self.interfaces[number].time(*struct.unpack(self.order + "II", found[blocks.ISB_STARTTIME]))
+            high, low = struct.unpack(self.order + "II", found[blocks.ISB_STARTTIME])
+            began = self.interfaces[number].time(high, low), (high << 32 | low) * 1000  # dumpcap: always microseconds
         return Counters(began, counts.get(blocks.ISB_IFDROP), counts.get(blocks.ISB_OSDROP))
 
     def _options(self, body: bytes, at: int) -> Iterator[tuple[int, bytes]]:

@@ -28,8 +28,8 @@ class Packet(NamedTuple):
 class Counters(NamedTuple):
     """What a capturing program counted itself, cumulative; None where it did not say."""
 
-    began: int | None
-    """Unix ns at which the capture began."""
+    began: tuple[int, ...]
+    """Unix ns at which the capture began, by what the stamp may mean; empty where it does not say."""
     dropped_by_interface: int | None
     """packets that the capturing program did not get."""
     dropped_by_system: int | None

@@ -10,7 +10,7 @@ import numpy as np
 
 from protocol.datagram import Batch
 from receiver.capture.link import Datagram
-from receiver.replay.survey import host, is_rtp
+from receiver.replay.survey import LONGEST_SILENCE, host, is_rtp
 from receiver.transport import UdpPath
 
 STEP = 100_000_000
@@ -19,6 +19,7 @@ TOGETHER = 1_000_000
 """ns within which datagrams of one path make one batch, as in the receiver while many come."""
 
 _MOST_PATHS = 1024
+_ZERO = np.zeros(1, np.int64)
 
 
 class Arrival(NamedTuple):
@@ -30,28 +31,28 @@ class Arrival(NamedTuple):
 
 @dataclass(slots=True)
 class Stamps:
-    """Makes a capture's stamps monotonic: after a step backwards time goes on from where it was; a stamp a little
-    before the last one counts as the last one."""
+    """Makes a capture's stamps monotonic: after a step backwards, or of more than an hour forwards, time goes on from
+    where it was; a stamp a little before the last one counts as the last one."""
 
+    last: int
+    """the stamp before, or when the capture began; then what was made of it."""
     offset: int = 0
     """ns added to a stamp."""
-    last: int = -(1 << 62)
     steps: int = 0
-    """times that the clock was set back."""
+    """times that the clock was set."""
     disordered: int = 0
     """packets a little out of order."""
 
     def monotonic(self, time: int) -> int:
         time += self.offset
-        if time < self.last:
-            if self.last - time > STEP:
-                self.steps += 1
-                self.offset += self.last - time
-            else:
-                self.disordered += 1
-            return self.last
-        self.last = time
-        return time
+        if time < self.last - STEP or time > self.last + LONGEST_SILENCE:
+            self.steps += 1
+            self.offset += self.last - time
+        elif time < self.last:
+            self.disordered += 1
+        else:
+            self.last = time
+        return self.last
 
 
 class Paths:
@@ -94,6 +95,10 @@ def _whole_packets(data: bytes) -> bytes:
 
 def batch(arrivals: list[Arrival], kernel_drops: int = 0, *, drops_exact: bool = True) -> Batch:
     """Arrivals along one path."""
+    if len(arrivals) == 1:
+        moment, path, data = arrivals[0]
+        length, time = np.array([[len(data)], [moment]], np.int64)
+        return Batch(np.frombuffer(data, np.uint8), _ZERO, length, time, path, kernel_drops, drops_exact)
     lengths = np.array([len(arrival.data) for arrival in arrivals], np.int64)
     buffer = np.frombuffer(b"".join([arrival.data for arrival in arrivals]), np.uint8)
     times = np.array([arrival.time for arrival in arrivals], np.int64)

@@ -34,6 +34,8 @@ _LINGER = 900_000_000
 _STATUS = 1.0
 """s between two status lines."""
 _CNAME = "replay"
+_GARBAGE = 50_000
+"""objects between two collections: few of them are garbage, and all are soon gone."""
 
 
 def run(
@@ -41,6 +43,7 @@ def run(
 ) -> tuple[int, dict[str, object]]:
     """Exit code and report. Raises FatalError when `path` is no capture, or it must be said which stream is meant."""
     gc.freeze()
+    gc.set_threshold(_GARBAGE)
     file = CaptureFile(path)
     found = survey(file, stop)
     if file.damage is not None:
@@ -63,8 +66,7 @@ class _Replay:
     ) -> None:
         self._file, self._found, self._log, self._stop = file, found, log, stop
         self._show_status = status
-        self._shown = time.monotonic()
-        self._stamps = Stamps()
+        self._shown, self._seen = time.monotonic(), Snapshot(0.0)
         self._paths = Paths()
         self._exact = found.exact
         if self._exact:
@@ -78,7 +80,9 @@ class _Replay:
             chosen = choose(file.path, found, asked.formats, config.ssrc, log)
             self._wanted = endpoints(chosen, config.listen.ports if config.formats is not None else ())
             self._offset = 0
-            began = min(t for t in (found.began, found.first_time) if t is not None)
+            assert found.first_time is not None  # it has a stream
+            began = found.first_time if found.began is None else found.began
+        self._stamps = Stamps(began)
         self._session = ReceiverSession(asked, began)
         self._end = None if config.duration is None else began + config.duration
         self._player = Player(_measured_only(config, found, log), self._session, began, log, exact=self._exact)
@@ -93,9 +97,11 @@ class _Replay:
         return self._player.conclude(self._found, self._facts())
 
     def _over(self, now: int) -> bool:
-        if time.monotonic() - self._shown >= _STATUS:
-            self._shown = time.monotonic()
-            self._show_status(self._player.snapshot)
+        if self._player.snapshot is not self._seen:  # once a second of the capture
+            self._seen = self._player.snapshot
+            if time.monotonic() - self._shown >= _STATUS:
+                self._shown = time.monotonic()
+                self._show_status(self._seen)
         return self._stop.is_set() or (self._end is not None and now >= self._end)
 
     # -- the recorded calls -----------------------------------------------------------------------------------
@@ -185,7 +191,7 @@ class _Replay:
             "udp": found.datagrams,
             "snapped": found.snapped,
             "fragments_alone": found.unwrapper.fragments_alone,
-            "clock_set_back": stamps.steps,
+            "clock_set": stamps.steps,
             "stamps_disordered": stamps.disordered,
             "dropped_by_capture": found.gap + found.dropped_by_interface,
             "damage": self._file.damage,

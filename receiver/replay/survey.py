@@ -17,6 +17,8 @@ from receiver.capture.records import Counters, Note, Packet
 _HEADER = 12
 _NEAR = 100
 """steps of sequence numbers that a stream makes, also where packets were lost or overtook each other."""
+LONGEST_SILENCE = 3600 * 1_000_000_000
+"""ns between two packets of a capture; more is a clock that was set."""
 _MOST_FLOWS = 65_536
 """that are looked at; what looks like RTP and is none seldom repeats its SSRC."""
 
@@ -99,13 +101,24 @@ class Survey:
 
 
 def survey(file: CaptureFile, stop: Event) -> Survey:
-    """Reads the whole file, or up to `stop`."""
+    """Reads the whole file, or up to `stop`. Of a capture whose journal fits, the streams need not be known."""
+    found = _look(file, stop, own=True)
+    return found if found.exact or found.session is None else _look(file, stop, own=False)
+
+
+def _look(file: CaptureFile, stop: Event, *, own: bool) -> Survey:
+    """`own`: each packet that came is a datagram, as the journal has it."""
     found = Survey()
     waiting = 0
     """inbound datagrams that no call has taken yet."""
     for record in file.records():
         if isinstance(record, Packet):
-            waiting += _packet(found, record)
+            if own and found.session is not None:
+                found.packets += 1
+                found.datagrams += not record.outbound
+                waiting += not record.outbound
+            else:
+                waiting += _packet(found, record)
         elif isinstance(record, Counters):
             _counters(found, record)
         else:
@@ -155,8 +168,9 @@ def _rtp(found: Survey, datagram: Datagram) -> None:
 
 
 def _counters(found: Survey, counters: Counters) -> None:
-    if found.began is None:
-        found.began = counters.began
+    for began in counters.began:
+        if found.began is None and found.first_time is not None and 0 <= found.first_time - began <= LONGEST_SILENCE:
+            found.began = began
     if counters.dropped_by_interface is not None:
         found.dropped_by_interface = max(found.dropped_by_interface, counters.dropped_by_interface)
     if counters.dropped_by_system is not None:
