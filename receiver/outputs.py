@@ -65,7 +65,8 @@ class Screen:
     def __init__(self, pictures: Pictures, outputs: Sequence[VideoOutput]) -> None:
         self._pictures, self._outputs = pictures, tuple(outputs)
         self._changed = threading.Condition()
-        self._closing = False
+        self._until: float | None = None
+        """monotonic s of the end; None: not known yet."""
         self._thread = threading.Thread(target=self._run, name="playout-video", daemon=True)
         self._thread.start()
 
@@ -75,13 +76,15 @@ class Screen:
             self._changed.notify()
 
     def close(self, timeout: float = 2.0) -> None:
-        """Shows what still waits for its moment, then closes the outputs."""
+        """Shows what still waits for its moment, as far as that comes in `timeout` s, then closes the outputs; one that
+        takes nothing (a pipe nobody reads) is left as it is."""
         with self._changed:
-            self._closing = True
+            self._until = time.monotonic() + timeout
             self._changed.notify()
-        self._thread.join(timeout)
-        for output in self._outputs:
-            output.close()
+        self._thread.join(timeout + 0.5)
+        if not self._thread.is_alive():
+            for output in self._outputs:
+                output.close()
 
     def _run(self) -> None:
         while self._wait():
@@ -95,12 +98,13 @@ class Screen:
         with self._changed:
             while True:
                 due = self._pictures.next_time()
-                if due is None and self._closing:
+                now = time.monotonic()
+                if self._until is not None and (due is None or now >= self._until):
                     return False
-                wait = 1.0 if due is None else (due - time.monotonic_ns()) / 1e9
+                wait = 1.0 if due is None else due / 1e9 - now
                 if due is not None and wait <= 0:
                     return True
-                self._changed.wait(wait)
+                self._changed.wait(wait if self._until is None else min(wait, self._until - now))
 
 
 @dataclass(slots=True)

@@ -13,6 +13,8 @@ from receiver.playout.outputs import Log
 Item = TypeVar("Item")
 
 _POLL = 0.1
+_STUCK = 4.0
+"""s in which nothing was written, at the end: what the file lies on takes nothing more."""
 
 
 class Writer(Generic[Item]):
@@ -37,6 +39,7 @@ class Writer(Generic[Item]):
         self._log = log
         self._queue: Queue[Item] = Queue(limit)
         self._closing = Event()
+        self._written = 0
         self.dropped = 0
         self.failed = False
         self._thread = Thread(target=self._run, name=f"write {name}", daemon=True)
@@ -51,9 +54,14 @@ class Writer(Generic[Item]):
             self.dropped += 1
 
     def close(self) -> None:
-        """Writes what is queued, then the end of the file."""
+        """Writes what is queued, then the end of the file; waits as long as that goes on."""
         self._closing.set()
-        self._thread.join()
+        written = -1
+        while self._thread.is_alive() and written < self._written:
+            written = self._written
+            self._thread.join(_STUCK)
+        if self._thread.is_alive():
+            self._fail(f"takes nothing for {_STUCK:.0f} s; the rest is not written to it")
 
     def _run(self) -> None:
         while not (self._closing.is_set() and self._queue.empty()):
@@ -63,13 +71,16 @@ class Writer(Generic[Item]):
                 continue
             if not self.failed:
                 self._attempt(lambda item=item: self._write(item))  # type: ignore[misc]
+            self._written += 1
         self._attempt(self._finish)
 
     def _attempt(self, work: Callable[[], None]) -> None:
         try:
             work()
         except (OSError, av.FFmpegError, ValueError) as error:
-            if not self.failed:
-                self.failed = True
-                reason = getattr(error, "strerror", None) or error
-                self._log(f"{self._name}: {reason}; nothing more is written to it")
+            self._fail(f"{getattr(error, 'strerror', None) or error}; nothing more is written to it")
+
+    def _fail(self, why: str) -> None:
+        if not self.failed:
+            self.failed = True
+            self._log(f"{self._name}: {why}")

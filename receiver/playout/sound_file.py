@@ -21,6 +21,8 @@ _BLOCK = 100
 """blocks a second."""
 _LARGEST_BEHIND = 500_000_000
 """ns; a machine that slept does not catch up what it missed."""
+_STUCK = 2.0
+"""s that a block may take at the end; after that nobody reads what it is written to."""
 _UNKNOWN_SIZE = 0xFFFFFFFF
 _MAX_SIZE = _UNKNOWN_SIZE - 1
 """of a RIFF file's chunks."""
@@ -63,9 +65,10 @@ class VirtualSpeaker:
 
     def close(self) -> None:
         self._closing.set()
-        self._thread.join()
-        for sink in self._sinks:
-            sink.close()
+        self._thread.join(_STUCK)
+        if not self._thread.is_alive():
+            for sink in self._sinks:
+                sink.close()
 
     def _run(self) -> None:
         while not self._closing.wait(max(0, self._card.next_time - time.monotonic_ns()) / 1e9):

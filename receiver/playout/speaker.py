@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +19,8 @@ _BLOCK = 480
 _RETRY = 1.0
 _STUCK = 3.0
 """s without a callback: the device has gone without saying so."""
+_PATIENCE = 2.0
+"""s that closing may take: a sound server that hangs never answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +82,9 @@ class Speaker:
 
     def close(self) -> None:
         self._closing.set()
-        self._keeper.join()
-        _stop(self._stream)
+        self._keeper.join(_PATIENCE)
+        if self._keeper.is_alive():
+            _leave()
 
     def _open(self) -> Any:
         sounddevice = _portaudio()
@@ -127,6 +131,7 @@ class Speaker:
                 _stop(self._stream)
                 self._stream = None
             self._reopen()
+        _stop(self._stream)
 
     def _gone(self) -> bool:
         return self._ended or not self._stream.active or time.monotonic() - self._called > _STUCK
@@ -185,6 +190,11 @@ def _stop(stream: Any) -> None:
         stream.close()
     except _portaudio().PortAudioError:
         return
+
+
+def _leave() -> None:
+    """PortAudio is stuck, and would be at the end of the program too, where sounddevice ends it."""
+    atexit.unregister(_portaudio()._exit_handler)
 
 
 def _reason(error: Exception) -> str:

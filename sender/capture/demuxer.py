@@ -23,6 +23,8 @@ CAPACITY = 32 << 20
 LIVE = ("rtsp:", "rtsps:", "rtp:", "udp:", "srt:", "tcp:", "rtmp:")
 LIVE_TIMEOUT = 5.0
 """seconds without data after which an address has failed."""
+PATIENCE = 2.0
+"""seconds that closing waits for a read in progress."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ class Demuxer:
             self._change.notify_all()
             if self._shelves:
                 return
-        self._thread.join(2 * LIVE_TIMEOUT)
+        self._thread.join(PATIENCE)
 
     def _select(self, kind: str) -> Any:
         candidates = self._container.streams.video if kind == "video" else self._container.streams.audio

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import queue
 import threading
@@ -24,6 +25,8 @@ SILENCE = 1.0
 START_TIME = 3.0
 """seconds a device may take from being opened to its first callback."""
 CLOSE_CHECK = 0.1
+PATIENCE = 2.0
+"""seconds that closing may take: a sound server that hangs never answers."""
 SMOOTHING = 16
 """blocks over which the jitter of PortAudio's times (some ms) is evened out; samples themselves come evenly."""
 MISFIT = 200_000_000
@@ -124,7 +127,11 @@ class MicrophoneAudio:
 
     def close(self) -> None:
         self._closed.set()
-        self._stop()
+        closing = threading.Thread(target=self._stop, name="microphone", daemon=True)
+        closing.start()
+        closing.join(PATIENCE)
+        if closing.is_alive():  # stuck, as sounddevice would be when it ends PortAudio with the program
+            atexit.unregister(self._sounddevice._exit_handler)
 
     def _callback(self, samples: NDArray[np.float32], frames: int, times: Any, status: Any) -> None:
         """PortAudio's thread: never waits."""

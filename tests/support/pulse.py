@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Sequence
@@ -37,8 +38,19 @@ class SoundServer:
         )
         self._wait()
 
+    def pause(self) -> None:
+        """It hangs from now on: connected, and without an answer."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def control(self, *words: str) -> str:
+        """What `pactl` says to that."""
+        command = ["pactl", *words]
+        run = subprocess.run(command, env=os.environ | self.environment, capture_output=True, text=True, check=True)
+        return run.stdout.strip()
+
     def close(self) -> None:
         """Stops the server."""
+        self._process.send_signal(signal.SIGCONT)
         self._process.terminate()
         self._process.wait(5)
 

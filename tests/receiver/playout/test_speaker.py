@@ -107,15 +107,18 @@ def noise(seconds: float) -> np.ndarray:
 
 
 def test_what_is_pushed_comes_out_of_the_sound_server(pulse: Pulse) -> None:
-    recorder = subprocess.Popen(
-        ["parec", "-d", "out.monitor", "--format=s16le", "--rate=48000", "--channels=1", "--latency-msec=10"],
-        env=pulse.environment,
-        stdout=subprocess.PIPE,
-    )
-    player = play(pulse, noise(2))
-    output, _ = player.communicate(timeout=20)
-    recorder.terminate()
-    data, _ = recorder.communicate(timeout=5)
+    with (pulse.folder / "heard.raw").open("w+b") as file:  # a pipe would be full before it is read
+        recorder = subprocess.Popen(
+            ["parec", "-d", "out.monitor", "--format=s16le", "--rate=48000", "--channels=1", "--latency-msec=10"],
+            env=pulse.environment,
+            stdout=file,
+        )
+        player = play(pulse, noise(2))
+        output, _ = player.communicate(timeout=20)
+        recorder.terminate()
+        recorder.wait(5)
+        file.seek(0)
+        data = file.read()
     if "BEGIN" not in output:
         pytest.skip("PortAudio finds no ALSA device for PulseAudio")
     heard = np.frombuffer(data[: len(data) // 2 * 2], "<i2").astype(np.float64)
