@@ -16,6 +16,7 @@ RANGE, ACKNOWLEDGEMENT = 0, 1
 _RANGE = struct.Struct("!QQQQI")
 _ACKNOWLEDGEMENT = struct.Struct("!IIQ")
 _FINAL = 1 << 31
+_REPORT_FOLLOWS = 1 << 31
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +51,11 @@ class RangeAcknowledgement:
     media_ssrc: int
     last: int
     """of the final range, 64-bit extended."""
+    report_follows: bool = False
+    """the receiver will send its report, in pieces."""
 
     def to_app(self) -> App:
-        data = _ACKNOWLEDGEMENT.pack(self.media_ssrc, 0, self.last)
+        data = _ACKNOWLEDGEMENT.pack(self.media_ssrc, _REPORT_FOLLOWS if self.report_follows else 0, self.last)
         return App(self.sender_ssrc, ACKNOWLEDGEMENT, NAME, data)
 
 
@@ -66,8 +69,8 @@ def parse(app: App) -> SenderRange | RangeAcknowledgement | None:
     if app.subtype == RANGE:
         return _range(app)
     if app.subtype == ACKNOWLEDGEMENT:
-        media_ssrc, _, last = _unpack(_ACKNOWLEDGEMENT, app.data)
-        return RangeAcknowledgement(app.ssrc, media_ssrc, last)
+        media_ssrc, flags, last = _unpack(_ACKNOWLEDGEMENT, app.data)
+        return RangeAcknowledgement(app.ssrc, media_ssrc, last, bool(flags & _REPORT_FOLLOWS))
     return None
 
 
