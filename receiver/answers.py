@@ -17,17 +17,26 @@ class Answers:
     """RTCP out. `sources` is read whenever something is to be said."""
 
     def __init__(
-        self, ssrc: int, cname: str, rng: random.Random, sources: Iterable[Source], fixed_path: Hashable | None
+        self,
+        ssrc: int,
+        cname: str,
+        rng: random.Random,
+        sources: Iterable[Source],
+        fixed_path: Hashable | None,
+        *,
+        report_follows: bool = False,
     ) -> None:
-        """`fixed_path`: where all RTCP goes; None: back to where each sender's comes from."""
+        """`fixed_path`: where all RTCP goes; None: back to where each sender's comes from. `report_follows`: at the
+        end, and senders are told so."""
         self._ssrc, self._cname, self._random = ssrc, cname, rng
         self._sources = sources
         self._fixed_path = fixed_path
+        self._report_follows = report_follows
         self._feedback: dict[Hashable, Feedback] = {}
 
     def tune(self, now: int) -> None:
         """Streams have come, gone, or moved."""
-        paths = {self._path(source) for source, _ in self._playing()}
+        paths = {self.path(source) for source, _ in self._playing()}
         if paths != self._feedback.keys():
             self._feedback = {path: self._feedback.get(path) or self._new(now) for path in paths}
 
@@ -55,7 +64,7 @@ class Answers:
     def acknowledge(self, final: SenderRange, path: Hashable, now: int) -> Transmission:
         """A sender's last word was heard: a report that knows it, and says so."""
         feedback = self._feedback.get(path) or self._new(now)
-        known = RangeAcknowledgement(self._ssrc, final.ssrc, final.last).to_app()
+        known = RangeAcknowledgement(self._ssrc, final.ssrc, final.last, self._report_follows).to_app()
         return self._compound(path, feedback, [known], now)
 
     def goodbye(self, now: int) -> list[Transmission]:
@@ -67,7 +76,7 @@ class Answers:
     def _playing(self) -> Iterator[tuple[Source, Stream]]:
         return ((source, stream) for source in self._sources if (stream := source.playing) is not None)
 
-    def _path(self, source: Source) -> Hashable:
+    def path(self, source: Source) -> Hashable:
         """Where the sender's RTCP comes from; before any came, where its media comes from (RFC 5761)."""
         if self._fixed_path is not None:
             return self._fixed_path
@@ -77,7 +86,7 @@ class Answers:
         """Streams that cannot go on without a key frame, by path and SSRC."""
         wanting: dict[Hashable, dict[int, Stream]] = {}
         for source, stream in self._playing():
-            if stream.wants_key_frame and (path := self._path(source)) in self._feedback:
+            if stream.wants_key_frame and (path := self.path(source)) in self._feedback:
                 wanting.setdefault(path, {})[source.ssrc] = stream
         return wanting
 
@@ -88,7 +97,7 @@ class Answers:
         inputs = []
         for source, stream in self._playing():
             reception = stream.ledger.reception()
-            if reception is not None and self._path(source) == path:
+            if reception is not None and self.path(source) == path:
                 last = source.last_report
                 report = None if last is None else (last[0].ntp_timestamp, last[1])
                 inputs.append(ReportInput(source.ssrc, reception, stream.delay.jitter_ticks, report))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 
 from receiver.media import Format, StreamKey
@@ -92,7 +93,42 @@ class AllEnded:
         return "every sender has left"
 
 
-Event = StreamStarted | Goodbye | StreamEnded | StreamSilent | StreamResumed | KeyFrameRequested | AllEnded
+@dataclass(frozen=True, slots=True)
+class ReportDue:
+    """All streams of one far end are final: it wants our report."""
+
+    ssrc: int
+    """one of its streams."""
+    path: Hashable
+    time: int
+
+    def __str__(self) -> str:
+        return f"the report goes to {self.path}"
+
+
+@dataclass(frozen=True, slots=True)
+class PeerReport:
+    """The sender's report, as it came."""
+
+    ssrc: int
+    data: bytes
+    time: int
+
+    def __str__(self) -> str:
+        return f"the sender's report has come, SSRC {self.ssrc:08x}"
+
+
+Event = (
+    StreamStarted
+    | Goodbye
+    | StreamEnded
+    | StreamSilent
+    | StreamResumed
+    | KeyFrameRequested
+    | AllEnded
+    | ReportDue
+    | PeerReport
+)
 
 KINDS: dict[type, str] = {
     StreamStarted: "stream_started",
@@ -102,5 +138,7 @@ KINDS: dict[type, str] = {
     StreamResumed: "stream_resumed",
     KeyFrameRequested: "key_frame_request",
     AllEnded: "all_ended",
+    ReportDue: "report_due",
+    PeerReport: "peer_report",
 }
 """`kind` in the report's events."""

@@ -13,6 +13,9 @@ from receiver.media import AccessUnit
 from receiver.session import ReceiverSession, SessionStatistics
 from receiver.transport import Transport
 
+_LAST_WORDS = 1_000_000_000
+"""ns in which reports are still exchanged when this end is the first to leave."""
+
 Command = Callable[[ReceiverSession], None]
 
 
@@ -69,9 +72,16 @@ class Network:
             self._turn(time.monotonic_ns())
             self._session.close(time.monotonic_ns())
             self._deliver()
+            self._exchange_reports(time.monotonic_ns() + _LAST_WORDS)
+            self._session.leave()
+            self._deliver()
             self._statistics = self._session.statistics()
         except Exception as error:
             self._on_failure(error)
+
+    def _exchange_reports(self, until: int) -> None:
+        while (now := time.monotonic_ns()) < until and not self._session.settled(now):
+            self._turn(min(until, self._session.next_timeout()))
 
     def _turn(self, until: int) -> None:
         batches = self._transport.receive(until)

@@ -7,14 +7,27 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
-from protocol.errors import FatalError, NoPeerError
+from protocol import peer_report
+from protocol.errors import FatalError, NoPeerError, ProtocolError
 from receiver.capture.recorded import RecordedSession
 from receiver.capture.writing import Capture
 from receiver.config import ReceiverConfig
 from receiver.description import formats
-from receiver.events import KINDS, AllEnded, Event, Goodbye, StreamEnded, StreamResumed, StreamSilent, StreamStarted
+from receiver.events import (
+    KINDS,
+    AllEnded,
+    Event,
+    Goodbye,
+    PeerReport,
+    ReportDue,
+    StreamEnded,
+    StreamResumed,
+    StreamSilent,
+    StreamStarted,
+)  # fmt: skip
 from receiver.media import AccessUnit, StreamKey
 from receiver.network import Network
 from receiver.outputs import open_outputs
@@ -27,7 +40,7 @@ from receiver.report.sampling import Rates, Skew
 from receiver.report.snapshot import Event as ReportEvent
 from receiver.report.snapshot import Snapshot
 from receiver.report.web.dashboard import Dashboard, dashboard_address
-from receiver.session import ReceiverSession, SessionConfig
+from receiver.session import ReceiverSession, SessionConfig, SessionStatistics
 from receiver.transport import buffer_warning, open_transport
 
 Log = Callable[[str], None]
@@ -58,6 +71,8 @@ class Receiver:
         self._config, self._log, self._stop = config, log, stop
         self._began = time.monotonic_ns()
         self._events: list[ReportEvent] = []
+        self._peers: dict[int, dict[str, Any]] = {}
+        """senders' reports."""
         self._failure: Exception | None = None
         self._output_error: str | None = None
         self._snapshot = Snapshot(0.0)
@@ -85,7 +100,8 @@ class Receiver:
             log=log,
         )
         rtcp_path = None if config.rtcp_to is None else self._transport.path_to(*config.rtcp_to)
-        asked = SessionConfig(formats(config), config.latency, config.ssrc, socket.gethostname(), rtcp_path)
+        name = socket.gethostname()
+        asked = SessionConfig(formats(config), config.latency, config.ssrc, name, rtcp_path, reports=True)
         session = self._session = self._open_session(asked)
         self._dashboard = self._open_dashboard(config.dashboard) if config.dashboard else None
         self._network = Network(
@@ -150,7 +166,10 @@ class Receiver:
 
     def _report(self, snapshot: Snapshot, error: str | None = None) -> dict[str, object]:
         ports, intervals = self._config.listen.ports, list(self._intervals)
-        return document.document(snapshot, self._config.given, ports=ports, error=error, intervals=intervals)
+        peers = list(self._peers.values())
+        return document.document(
+            snapshot, self._config.given, ports=ports, error=error, intervals=intervals, peers=peers
+        )
 
     # -- the report thread ------------------------------------------------------------------------------------
 
@@ -179,12 +198,15 @@ class Receiver:
         statistics = self._network.ask()
         now = time.monotonic_ns()
         self._skew.planned = statistics.planned_skew
-        self._snapshot = collect(
+        self._snapshot = self._collect(statistics, now, self._rates.update(statistics, now))
+
+    def _collect(self, statistics: SessionStatistics, now: int, rates: Mapping[StreamKey, float]) -> Snapshot:
+        return collect(
             statistics,
             self._playback.statistics(now),
             tuple(self._events),
             time_s=(now - self._began) / 1e9,
-            rates=self._rates.update(statistics, now),
+            rates=rates,
             skew=self._skew.percentiles(),
             kernel_drops=self._transport.kernel_drops_total(),
             kernel_drops_exact=not self._config.gro,
@@ -220,6 +242,11 @@ class Receiver:
                 self._recorder.write(unit, unit.playout_time - self._began, out_of_band(unit.format))
 
     def _event(self, event: Event) -> None:
+        if isinstance(event, ReportDue):
+            self._offer_report(event)
+            return
+        if isinstance(event, PeerReport):
+            self._take_report(event)
         self._note(KINDS[type(event)], str(event), event.time)
         if isinstance(event, LOGGED) or self._config.verbose:
             self._log(str(event))
@@ -229,6 +256,17 @@ class Receiver:
             self._playback.ended(event)
         if isinstance(event, AllEnded) and self._config.exit_on_end:
             self._stop.set()
+
+    def _offer_report(self, event: ReportDue) -> None:
+        now = time.monotonic_ns()
+        report = self._report(self._collect(self._session.statistics(), now, {}))
+        self._session.offer_report(event.ssrc, peer_report.pack(report), event.path, now)
+
+    def _take_report(self, event: PeerReport) -> None:
+        try:
+            self._peers[event.ssrc] = peer_report.unpack(event.data)
+        except ProtocolError as error:
+            self._log(f"the sender's report cannot be read: {error}")
 
     def _failed(self, error: Exception) -> None:
         self._failure = error

@@ -31,8 +31,9 @@ from protocol.rtp import REASONS, Headers, parse_batch, rtcp_mask
 from receiver.account.local import LocalDrop, queue
 from receiver.answers import Answers
 from receiver.config import Latency
-from receiver.events import Event, Goodbye, KeyFrameRequested, StreamEnded, StreamStarted
+from receiver.events import Event, Goodbye, KeyFrameRequested, ReportDue, StreamEnded, StreamStarted
 from receiver.exchange import echo_to
+from receiver.farewell import Farewell
 from receiver.jitter.sync import Offset, extras
 from receiver.jitter.target import policy
 from receiver.media import AccessUnit, Format, StreamKey
@@ -57,6 +58,8 @@ class SessionConfig:
     cname: str = "steadycast"
     rtcp_path: Hashable | None = None
     """where RTCP goes; None: back to where each sender's comes from."""
+    reports: bool = False
+    """a report will be offered when `ReportDue` asks for it."""
     seed: int | None = None
     """of our own SSRC and the RTCP intervals; None: unpredictable, as it should be on a network."""
 
@@ -97,8 +100,14 @@ class ReceiverSession:
         self._sources = Sources(self._open_source, self._forget)
         self._ended: list[StreamStatistics] = []
         self._forgotten = 0
-        self._answers = Answers(self._ssrc, config.cname, self._random, self._sources, config.rtcp_path)
+        self._answers = Answers(
+            self._ssrc, config.cname, self._random, self._sources, config.rtcp_path, report_follows=config.reports
+        )
+        self._farewell = Farewell(self._ssrc, config.cname)
         self._presence = Presence()
+        self._goodbyes: list[Transmission] = []
+        self._closed = False
+        """media that comes now is not for us any more."""
         self._output = SessionOutput()
         self._datagrams = self._kernel_drops = 0
         self._unparsed: Counter[str] = Counter()
@@ -109,11 +118,14 @@ class ReceiverSession:
 
     def handle_datagrams(self, batch: Batch, now: int) -> None:
         """Whatever arrived along one path; nothing in it can raise."""
-        self._datagrams += len(batch)
-        if batch.kernel_drops:
-            self._drop_locally(batch)
         control = rtcp_mask(batch)
-        if not control.all():
+        if self._closed:
+            self._datagrams += int(np.count_nonzero(control))
+        else:
+            self._datagrams += len(batch)
+            if batch.kernel_drops:
+                self._drop_locally(batch)
+        if not self._closed and not control.all():
             self._handle_rtp(parse_batch(batch), ~control, batch, now)
         for index in np.flatnonzero(control):  # a report that comes with its stream's first packets finds it known
             self._handle_rtcp(batch.datagram(int(index)), int(batch.arrival_times[index]), batch.path, now)
@@ -130,11 +142,12 @@ class ReceiverSession:
         """Gives up holes, reports, closes. Drain the socket first: what counts is when a packet arrived."""
         for stream in self._alive():
             self._output.units += stream.advance(now)
-        for source in [s for s in self._sources if s.ends_at is not None and s.ends_at <= now]:
-            self._end_source(source, source.why_ended, now)
+        self._end_sources([s for s in self._sources if s.ends_at is not None and s.ends_at <= now], now)
         if now >= self._next_tick:
             self._tick(now)
-        self._output.events += self._presence.all_ended(self._alive(), now)
+        if self._farewell.over(now):
+            self._output.events += self._presence.all_ended(self._alive(), now)
+        self._output.transmissions += self._farewell.poll(now)
         self._output.transmissions += self._answers.reports(now)
         for transmission, streams in self._answers.requests(now):
             self._output.transmissions.append(transmission)
@@ -156,7 +169,8 @@ class ReceiverSession:
 
     def next_timeout(self) -> int:
         """Monotonic ns of the next `handle_timeout`."""
-        times = [self._next_tick, self._answers.next_time(self._next_tick - TICK)]
+        last_tick = self._next_tick - TICK
+        times = [self._next_tick, self._answers.next_time(last_tick), self._farewell.next_time(last_tick)]
         times += [stream.next_deadline() for stream in self._alive()]
         times += [source.ends_at for source in self._sources]
         return min(time for time in times if time is not None)
@@ -173,12 +187,26 @@ class ReceiverSession:
         """ns from hand-over to the device until it is heard or seen: lip-sync allows for it."""
         self._device_latency[media] = latency
 
+    def offer_report(self, to: int, data: bytes, path: Hashable, now: int) -> None:
+        """What `ReportDue` asked for."""
+        self._farewell.offer(to, data, path, now)
+
     def close(self, now: int) -> None:
-        """Everything held comes out, the accounts are final, the senders are told."""
-        self._output.transmissions += self._answers.goodbye(now)
-        for source in self._sources:
-            self._end_source(source, "closed here", now)
+        """Everything held comes out, the accounts are final. Then `leave`, once reports have been exchanged."""
+        self._closed, self._goodbyes = True, self._answers.goodbye(now)
+        self._end_sources([source for source in self._sources if source.playing is not None], now, "closed here")
         self._unparsed["unconfirmed"] += self._sources.waiting
+        if not self._config.reports:
+            self.leave()
+
+    def settled(self, now: int) -> bool:
+        """No report is on its way or waited for."""
+        return self._farewell.over(now)
+
+    def leave(self) -> None:
+        """The senders are told that we are gone."""
+        self._output.transmissions += self._goodbyes
+        self._goodbyes = []
 
     def statistics(self) -> SessionStatistics:
         alive = [s.stream.statistics() for s in self._sources if s.stream is not None]
@@ -332,6 +360,7 @@ class ReceiverSession:
             self._output.events.append(Goodbye(source.playing.key, source.format, now))
 
     def _handle_app(self, packet: App, path: Hashable, now: int) -> None:
+        self._output.events += self._farewell.handle(packet, path, now)
         meaning = sender_range.parse(packet)
         if not isinstance(meaning, SenderRange):
             return
@@ -348,6 +377,15 @@ class ReceiverSession:
     def _alive(self) -> list[Stream]:
         return [stream for source in self._sources if (stream := source.playing) is not None]
 
+    def _end_sources(self, sources: list[Source], now: int, why: str = "") -> None:
+        """These, and where none of a far end's is left, that wants our report."""
+        for source in sources:
+            self._end_source(source, why or source.why_ended, now)
+        if self._config.reports:
+            left = {self._answers.path(source) for source in self._sources if source.playing is not None}
+            ended = {self._answers.path(source): source.ssrc for source in sources if source.reads_reports}
+            self._output.events += [ReportDue(ssrc, path, now) for path, ssrc in ended.items() if path not in left]
+
     def _end_source(self, source: Source, why: str, now: int) -> None:
         source.end()
         if source.stream is not None:
@@ -356,7 +394,7 @@ class ReceiverSession:
     def _end_stream(self, stream: Stream, why: str, now: int) -> None:
         if stream.ended:
             return
-        self._output.units += stream.end(now)
+        self._output.units += stream.end(now, left=self._closed)
         self._presence.ended(stream.key)
         self._output.events.append(StreamEnded(stream.key, stream.format, now, why))
 

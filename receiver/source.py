@@ -64,6 +64,8 @@ class Source:
         self._listening_since = listening_since
         self._range: SenderRange | None = None
         self._two_way = TwoWay()
+        self.reads_reports = False
+        """its sender is one of ours."""
 
     # -- RTP --------------------------------------------------------------------------------------------------
 
@@ -170,6 +172,7 @@ class Source:
 
     def sender_range(self, sent: SenderRange) -> None:
         self._range = sent
+        self.reads_reports = True
         if self.stream is not None:
             self._apply_range(self.stream)
 

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from protocol.errors import ProtocolError
 from protocol.payload.base import Depacketizer
+from receiver.account.bursts import Bursts
 from receiver.account.clock import SenderClock
 from receiver.account.closing import drain
 from receiver.account.delay import Delay
+from receiver.account.gilbert_elliott import LossRuns
 from receiver.account.histogram import Histogram
-from receiver.account.ledger import Ledger, LedgerCounts
+from receiver.account.ledger import Ledger
+from receiver.account.one_way import OneWay, TwoWay
 from receiver.jitter.buffer import Frame, JitterBuffer, Packets
 from receiver.jitter.target import TargetDelay
 from receiver.media import AccessUnit, Format, StreamKey
+from receiver.statistics import StreamStatistics as StreamStatistics
 
 MAX_CONCEALED = 25
 """consecutive missing audio packets (0.5 s) that are worth a unit each: concealment has faded by then."""
@@ -26,33 +30,11 @@ FIRST_WAIT = 80_000_000
 not known yet, and asking for another takes a round trip, if the sender listens at all."""
 QUICKER = 10_000_000
 """ns by which the least transit must have fallen to be another path, not another estimate."""
+_ALIVE = 1_000_000_000
+"""ns since its last packet in which a stream is not silent."""
 SYNC_SLACK = 10_000_000
 """ns by which sound may be off before lip-sync moves it."""
 PERCENTILES = {"50": 0.50, "95": 0.95, "99": 0.99}
-
-
-@dataclass(frozen=True, slots=True)
-class StreamStatistics:
-    """Cumulative; times are ns."""
-
-    key: StreamKey
-    format: Format
-    payload_type: int
-    ledger: LedgerCounts
-    loss_runs: dict[int, int]
-    packets: int
-    octets: int
-    jitter: int | None
-    delay_variation: dict[str, int | None]
-    buffer_delay: int
-    """sum over emitted units of hand-over minus first arrival (webrtc-stats jitterBufferDelay)."""
-    emitted: int
-    target: int
-    playout_delay_mean: int | None
-    playout_delay: dict[str, int | None]
-    unusable: dict[str, int]
-    """units that no decoder can use and packets of other payload types, by reason."""
-    overflowed: int
 
 
 class Framing:
@@ -88,13 +70,17 @@ class Stream:
         self.why_key_frame = ""
         self._decodable = False
         """a key frame has come."""
-        self.ledger = Ledger()
+        self._bursts, self._losses = Bursts(), LossRuns()
+        self.ledger = Ledger((self._bursts,), (self._losses,))
+        self._rtcp_octets = self._rtcp_packets = 0
         self.clock = SenderClock(form.clock_rate)
         self.delay = Delay(form.clock_rate, self.clock)
         self.newest_timestamp = 0
         """unwrapped RTP timestamp of the packet that came last."""
         self.longest_rtt = 0
         """ns; 0 while none is known."""
+        self._round_trip: int | None = None
+        self._one_way: OneWay | None = None
         self.ended = False
         self._learns_from = 0
         """RTP timestamp from which on frames came along the present path."""
@@ -124,26 +110,28 @@ class Stream:
             self.ledger.arrive(packets.sequence, arrivals)
             return
         self._release(int(arrivals[0]) - 1)
-        self._follow_clock(packets)
+        excess = self._follow_clock(packets)
         if self._deadline_within(packets):
             for i in range(len(packets)):
                 self._release(int(arrivals[i]) - 1)
-                self._account(packets.select(slice(i, i + 1)))
+                self._account(packets.select(slice(i, i + 1)), excess[i : i + 1])
         else:
-            self._account(packets)
+            self._account(packets, excess)
         self._release(now)
 
-    def _follow_clock(self, packets: Packets) -> None:
-        """The estimate of the least transit moves, playout does not: what frames needed above it is counted anew. Only
-        a quicker path is followed at once, and what was captured before says nothing about it."""
+    def _follow_clock(self, packets: Packets) -> NDArray[np.int64]:
+        """By how many ns each took longer than the least transit. Its estimate moves, playout does not: what frames
+        needed above it is counted anew. Only a quicker path is followed at once, and what was captured before says
+        nothing about it."""
         timestamp, known = self.newest_timestamp, self.packets > len(packets)
         before = self.clock.local_time(timestamp) if known else 0
-        self.delay.observe(packets.timestamp, packets.arrival_time)
+        excess = self.delay.observe(packets.timestamp, packets.arrival_time)
         slower = self.clock.local_time(timestamp) - before if known else 0
         if slower < -QUICKER:
             self._learns_from = timestamp
         elif slower:
             self._target.rebase(slower)
+        return excess
 
     def _deadline_within(self, packets: Packets) -> bool:
         """Whether something was due after the first of these arrived, and before the last."""
@@ -153,13 +141,17 @@ class Stream:
         waiting = self.next_deadline()
         return self._deadline(int(packets.timestamp.min())) < last or (waiting is not None and waiting < last)
 
-    def _account(self, packets: Packets) -> None:
+    def _account(self, packets: Packets, excess: NDArray[np.int64]) -> None:
         """Packets of which none, or the only one, is too late for a listener."""
         arrival, timestamp = int(packets.arrival_time[0]), int(packets.timestamp[0])
         if self._is_sound and self._emitted and arrival > self._deadline(timestamp):
             self._miss(int(packets.sequence[0]) + 1)
         fresh = self.ledger.arrive(packets.sequence, packets.arrival_time)
-        useful = packets if fresh.all() else packets.select(fresh)
+        if fresh.all():
+            useful = packets
+        else:
+            useful, excess = packets.select(fresh), excess[fresh]
+        self.delay.count(excess)
         if self._buffer.insert(useful):
             self._learn_from_late(useful)
 
@@ -182,6 +174,11 @@ class Stream:
         """Packets among those received that are of another payload type."""
         self._unusable["payload_type"] += count
 
+    def reported(self, octets: int) -> None:
+        """A datagram of RTCP came from its sender."""
+        self._rtcp_octets += octets
+        self._rtcp_packets += 1
+
     # -- out --------------------------------------------------------------------------------------------------
 
     def playout_time(self, timestamp: int) -> int:
@@ -190,10 +187,8 @@ class Stream:
 
     def playout_offset(self) -> int | None:
         """Playout here minus capture by the sender's wall clock, without lip-sync, ns; None before the first SR."""
-        captured = self.clock.capture_time(self.newest_timestamp)
-        if captured is None:
-            return None
-        return self.clock.local_time(self.newest_timestamp) + self._target.delay - captured
+        transit = self.least_transit()
+        return None if transit is None else transit + self._target.delay
 
     def delay_further(self, extra: int) -> None:
         """Lip-sync: sound moves only for what an ear notices, so that it is not resampled without need."""
@@ -216,12 +211,24 @@ class Stream:
         final = self.ledger.final_range_known
         self.ledger.close(now, drain(self.longest_rtt, self._target.delay + self.extra, final_range_known=final))
 
-    def end(self, now: int) -> list[AccessUnit]:
-        """Everything still held, whole or not; the account is closed."""
+    def least_transit(self) -> int | None:
+        """ns by which our clock, when a packet of least transit arrives, is ahead of the sender's wall clock at its
+        capture; None before the first SR."""
+        captured = self.clock.capture_time(self.newest_timestamp)
+        return None if captured is None else self.clock.local_time(self.newest_timestamp) - captured
+
+    def exchanged(self, two_way: TwoWay) -> None:
+        """The sender has answered."""
+        self._round_trip, self._one_way = two_way.round_trip, two_way.one_way
+        self.longest_rtt = max(self.longest_rtt, two_way.round_trip or 0)
+
+    def end(self, now: int, *, left: bool = False) -> list[AccessUnit]:
+        """Everything still held, whole or not; the account is closed. `left`: because we stop, not the sender."""
         for frame in self._buffer.pop(now, lambda _: now):
             self._emit(frame, now)
         self.ended = True
-        self.ledger.finish()
+        self.ledger.finish(left=left and now - self.last_arrival < _ALIVE)
+        self._losses.finish()
         return self._take_units()
 
     def _take_units(self) -> list[AccessUnit]:
@@ -311,15 +318,47 @@ class Stream:
         return self._depacketizer.out_of_band()
 
     def statistics(self) -> StreamStatistics:
-        micro = {f"p{name}": self._playout_delays.percentile(share) for name, share in PERCENTILES.items()}
+        """What is known now."""
+        counts = self.ledger.counts()
+        spacing = (self.last_arrival - self.started) / (counts.span - 1) if counts.span > 1 else None
         return StreamStatistics(
-            self.key, self.format, self.payload_type, self.ledger.counts(), self.ledger.loss_runs(),
-            self.packets, self._octets, self.delay.jitter, self.delay.variation(),
-            self._buffer_delay, self._emitted, self._target.delay + self.extra,
-            self._playout_delay // self._emitted if self._emitted else None,
-            {name: None if value is None else value * 1000 for name, value in micro.items()},
-            dict(self._unusable), self._buffer.overflowed,
-        )  # fmt: skip
+            key=self.key,
+            format=self.format,
+            payload_type=self.payload_type,
+            ledger=counts,
+            loss_runs=self.ledger.loss_runs(),
+            packets=self.packets,
+            octets=self._octets,
+            jitter=self.delay.jitter,
+            delay_variation=self.delay.variation(),
+            buffer_delay=self._buffer_delay,
+            emitted=self._emitted,
+            target=self._target.delay + self.extra,
+            playout_delay_mean=self._playout_delay // self._emitted if self._emitted else None,
+            playout_delay=_percentiles(self._playout_delays),
+            unusable=dict(self._unusable),
+            overflowed=self._buffer.overflowed,
+            ended=self.ended,
+            rtcp_octets=self._rtcp_octets,
+            rtcp_packets=self._rtcp_packets,
+            late_runs=self.ledger.late_runs(),
+            bursts=self._bursts.counts(spacing),
+            spacing=spacing,
+            loss_sample=self._losses.sample,
+            reordering_extent=self.ledger.reordering_extents.bins(),
+            reordering_late=_percentiles(self.ledger.late_times),
+            delays=self.delay.distribution(),
+            skew_ppm=self.clock.skew_ppm,
+            round_trip=self._round_trip,
+            one_way=self._one_way,
+            intervals=self.ledger.intervals(),
+        )
+
+
+def _percentiles(micro: Histogram) -> dict[str, int | None]:
+    """ns of a histogram of µs."""
+    found = {f"p{name}": micro.percentile(share) for name, share in PERCENTILES.items()}
+    return {name: None if value is None else value * 1000 for name, value in found.items()}
 
 
 def _worth_a_unit(frames: list[Frame]) -> list[Frame]:

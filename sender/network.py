@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from protocol import peer_report
 from protocol.datagram import Batch
+from protocol.errors import ProtocolError
 from sender.feed import Feed, Outbox
 from sender.session import Event as SessionEvent
-from sender.session import KeyFrameRequested, PeerLeft, PeerSeen, SenderSession
+from sender.session import KeyFrameRequested, PeerLeft, PeerReport, PeerSeen, SenderSession
 from sender.snapshot import Event, Snapshot, TargetSnapshot
 from sender.transmit.key_frames import KeyFrameGate
 from sender.transport import Path, Transport
@@ -32,6 +34,8 @@ class _Target:
     """media paths that refused → when they last did."""
     reached: bool = False
     """somebody answered, or took what was sent for a while without a refusal."""
+    peers: dict[int, dict[str, Any]] = field(default_factory=dict)
+    """receivers' reports, by SSRC."""
 
     def handle_sent(self, path: Path, now: int) -> None:
         self.first_sent.setdefault(path, now)
@@ -52,7 +56,8 @@ class _Target:
 
     def snapshot(self, now: int) -> TargetSnapshot:
         refused = self.refused()
-        return TargetSnapshot(self.name, refused, self.reached or not refused, self.session.statistics(now))
+        peers = tuple(self.peers.values())
+        return TargetSnapshot(self.name, refused, self.reached or not refused, self.session.statistics(now), peers)
 
 
 class Network:
@@ -68,9 +73,10 @@ class Network:
         start: int,
         log: Callable[[str], None],
         verbose: bool = False,
+        report: Callable[[Snapshot], Mapping[str, object]] | None = None,
     ) -> None:
         """A session for each of the transport's targets; a feed for each of their streams. `start`: monotonic ns;
-        `verbose`: every event is a line of the log."""
+        `verbose`: every event is a line of the log; `report`: what receivers get for theirs."""
         self._transport = transport
         self._targets = [_Target(to.name, session) for to, session in zip(transport.targets, sessions, strict=True)]
         self._outbox = outbox
@@ -79,6 +85,7 @@ class Network:
         self._start = start
         self._log = log
         self._verbose = verbose
+        self._report = report
         self._events: list[Event] = []
         self._closing = threading.Event()
         self._next_snapshot = start
@@ -157,10 +164,23 @@ class Network:
             case PeerSeen(ssrc):
                 target.reached = True
                 self._note(now, "peer_seen", f"{ssrc:#010x} at {target.name}", f"{target.name} answers")
+            case PeerReport():
+                self._handle_report(target, event, now)
             case PeerLeft(ssrc, reason):
                 because = f": {reason}" if reason else ""
                 line = f"{target.name} says goodbye{because}"
                 self._note(now, "peer_left", f"{ssrc:#010x} at {target.name}{because}", line)
+
+    def _handle_report(self, target: _Target, event: PeerReport, now: int) -> None:
+        """A receiver has said how it went, and is told the same from here."""
+        try:
+            target.peers[event.ssrc] = peer_report.unpack(event.data)
+        except ProtocolError as error:
+            self._note(now, "peer_report", f"{event.ssrc:#010x} at {target.name}: {error}")
+            return
+        if self._report is not None:
+            self._publish(now)
+            target.session.offer_report(event.ssrc, peer_report.pack(self._report(self.snapshot)), now)
 
     def _handle_refusals(self, now: int) -> None:
         for refusal in self._transport.unreachable():

@@ -260,7 +260,10 @@ def _connect(
     ]
     feeds = [feed for feed, _ in plan]
     outbox = Outbox(len(feeds), transport.wake)
-    network = Network(transport, sessions, outbox, feeds, start=now, log=log, verbose=bool(config.verbose))
+    network = Network(
+        transport, sessions, outbox, feeds, start=now, log=log, verbose=bool(config.verbose),
+        report=lambda snapshot: report(snapshot, config.given, None),
+    )  # fmt: skip
     network.start()
     for index, feed in enumerate(feeds):
         feed.start(outbox, index)

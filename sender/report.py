@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
+from protocol import peer_report
 from protocol.command.versions import versions
 from sender.snapshot import Reception, Snapshot, StreamStatistics, TargetSnapshot
 
@@ -21,6 +22,7 @@ _RATIOS = ("network_loss", "local_drop", "late", "recovered", "effective_loss")
 
 def report(snapshot: Snapshot, configuration: Mapping[str, object], error: str | None) -> dict[str, object]:
     """Schema steadycast/1; a figure that was not measured is null."""
+    peers = [dict(peer) for target in snapshot.targets for peer in target.peers]
     return {
         "schema": "steadycast/1",
         "error": error,
@@ -51,7 +53,8 @@ def report(snapshot: Snapshot, configuration: Mapping[str, object], error: str |
         },
         "intervals": [],
         "events": [{"time_s": round(each.time_s, 3), "kind": each.kind, "why": each.why} for each in snapshot.events],
-        "peer": None,
+        "peer": peers[0] if len(peers) == 1 else None,
+        "peers": peers if len(peers) > 1 else [],
     }
 
 
@@ -65,6 +68,9 @@ def verdict(snapshot: Snapshot) -> str:
     text = f"Sent {packets} packets in {snapshot.time_s:.1f} s to {to}"
     unsent = sum(stream.not_handed_over for stream in streams)
     text += f"; this machine did not send {unsent} more." if unsent else "."
+    told = [words for target in snapshot.targets for peer in target.peers if (words := peer_report.verdict(peer))]
+    if told:
+        return " ".join([*told, text])
     heard = [stream.reception for stream in streams if stream.reception is not None]
     if not heard:
         return text + " No receiver has reported."

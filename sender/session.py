@@ -12,7 +12,7 @@ from random import Random
 
 from protocol.datagram import Batch, Transmission
 from protocol.errors import ProtocolError
-from protocol.rtcp import compound
+from protocol.rtcp import compound, report_pieces
 from protocol.rtcp import range as sender_range
 from protocol.rtcp.app import App
 from protocol.rtcp.bye import Bye
@@ -20,6 +20,8 @@ from protocol.rtcp.fir import FullIntraRequest
 from protocol.rtcp.nack import Nack
 from protocol.rtcp.pli import PictureLossIndication
 from protocol.rtcp.report_block import ReportBlock
+from protocol.rtcp.report_exchange import ReportExchange
+from protocol.rtcp.report_pieces import PieceAcknowledgement, ReportPiece
 from protocol.rtcp.rr import ReceiverReport
 from protocol.rtcp.sdes import SourceDescription
 from protocol.rtcp.sr import SenderReport
@@ -61,7 +63,16 @@ class PeerLeft:
     reason: str
 
 
-Event = KeyFrameRequested | PeerSeen | PeerLeft
+@dataclass(frozen=True, slots=True)
+class PeerReport:
+    """A receiver's report, as it came."""
+
+    ssrc: int
+    """of the receiver."""
+    data: bytes
+
+
+Event = KeyFrameRequested | PeerSeen | PeerLeft | PeerReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +106,7 @@ class SenderSession:
         self._farewell: Farewell | None = None
         self._events: list[Event] = []
         self._references = References()
+        self._exchange = ReportExchange(streams[0].ssrc, cname)
         self._peers: dict[int, int] = {}
         self._peers_seen = 0
         self._received = 0
@@ -151,6 +163,12 @@ class SenderSession:
         if self._everyone_left():
             self._farewell.hurry(now)
 
+    def offer_report(self, to: int, data: bytes, now: int) -> None:
+        """Our report for the receiver with this SSRC, in answer to its own."""
+        self._exchange.offer(to, data, self._streams[0].config.rtcp_path, now)
+        if self._farewell is not None:
+            self._farewell.reported(to)
+
     # Out
 
     def poll(self, now: int) -> SessionOutput:
@@ -164,6 +182,7 @@ class SenderSession:
                 transmissions.append(Transmission(datagrams, stream.config.rtp_path))
                 if not was_started:
                     beginning.append(stream)
+        transmissions += self._exchange.poll(now)
         transmissions += self._reports(beginning, now)
         events, self._events = self._events, []
         return SessionOutput(transmissions, events)
@@ -173,6 +192,7 @@ class SenderSession:
         if self.closed:
             return None
         times = [stream.next_time() for stream in self._streams]
+        times.append(self._exchange.next_time(0))
         times.append(self._schedule.next_time() if self._farewell is None else self._farewell.next_time())
         return min((time for time in times if time is not None), default=None)
 
@@ -198,7 +218,7 @@ class SenderSession:
     def _farewell_reports(self, farewell: Farewell, started: Sequence[OutgoingStream], now: int) -> list[Transmission]:
         if self.closed:
             return []
-        if farewell.over(now):
+        if farewell.over(now, busy=self._exchange.busy(now)):
             self.closed = True
             return [self._report(stream, now, final=True, goodbye=True) for stream in started]
         if not farewell.due(now):
@@ -273,16 +293,28 @@ class SenderSession:
 
     def _handle_app(self, packet: App, now: int) -> None:
         try:
-            message = sender_range.parse(packet)
+            message = report_pieces.parse(packet) or sender_range.parse(packet)
         except ProtocolError as error:
             self._discard(error.reason)
             return
-        if not isinstance(message, sender_range.RangeAcknowledgement):
-            self._discard("app_unknown")
-            return
+        match message:
+            case sender_range.RangeAcknowledgement():
+                self._handle_acknowledgement(message, now)
+            case ReportPiece() | PieceAcknowledgement() if message.to in self._by_ssrc:
+                self._handle_report_part(message, now)
+            case _:
+                self._discard("app_unknown")
+
+    def _handle_acknowledgement(self, message: sender_range.RangeAcknowledgement, now: int) -> None:
         index = self._by_ssrc.get(message.media_ssrc)
         if self._farewell is not None and index is not None and self._streams[index].last_sequence == message.last:
-            self._farewell.acknowledge(message.media_ssrc, now)
+            reporter = message.sender_ssrc if message.report_follows else None
+            self._farewell.acknowledge(message.media_ssrc, now, reporter)
+
+    def _handle_report_part(self, part: ReportPiece | PieceAcknowledgement, now: int) -> None:
+        report = self._exchange.receive(part, self._streams[0].config.rtcp_path, now)
+        if report is not None:
+            self._events.append(PeerReport(part.ssrc, report))
 
     def _handle_bye(self, sources: Iterable[int], reason: str, now: int) -> None:
         for ssrc in sources:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,8 @@ class TargetSnapshot:
     reached: bool
     """somebody answered, or nothing was refused for a while."""
     statistics: SenderStatistics
+    peers: tuple[Mapping[str, Any], ...] = ()
+    """receivers' reports."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,7 @@ class Ledger:
         self._late = self._arrived_after_recovery = self._duplicates = self._replicated = 0
         self._after_close = self._before_join = self._corrupted = 0
         self._local, self._range, self._count = LocalDrops(), Announced(), SenderCount()
-        self._finished = self._counted = False
+        self._finished = self._counted = self._left = False
         self._first_arrival = 0
 
     # What happens to packets
@@ -180,8 +180,10 @@ class Ledger:
             until = self._checkpoints.popleft()[1]
         self._close_until(until)
 
-    def finish(self) -> None:
-        """Decide and close everything: the counts that follow are final."""
+    def finish(self, *, left: bool = False) -> None:
+        """Decide and close everything: the counts that follow are final. `left`: it is we who stop, in the middle of a
+        stream, so what it would have brought after its newest packet is not asked for."""
+        self._left = left
         if self._started and not self._range.known:
             self._apply_count()
         self._closing.intervals.cut(self._end, self._reordering.newest_time, 0)
@@ -216,7 +218,7 @@ class Ledger:
 
     def _sent_known(self) -> bool:
         if self._finished:
-            return self._range.final or self._counted
+            return self._range.final or self._counted or (self._left and self._range.known)
         return self._range.known or self._count.complete_so_far
 
     def intervals(self) -> tuple[Interval, ...]:

@@ -68,6 +68,9 @@ def _stream(
         audio=played.audio,
         loss_runs=s.loss_runs,
         unusable=s.unusable,
+        rtt_ms=_ms(s.round_trip),
+        one_way_delay_ms=_ms(s.one_way.delay) if s.one_way else None,
+        one_way_delay_error_ms=_ms(s.one_way.error) if s.one_way else None,
     )
 
 

@@ -22,7 +22,7 @@ def document(
     ports: Sequence[int] = (),
     error: str | None = None,
     intervals: Sequence[Mapping[str, object]] = (),
-    peer: Mapping[str, object] | None = None,
+    peers: Sequence[Mapping[str, object]] = (),
 ) -> dict[str, object]:
     """The whole report; `ports` are where packets were expected, for the verdict of a run in which none came."""
     return {
@@ -36,7 +36,8 @@ def document(
         "socket": _socket(snapshot.socket),
         "intervals": [dict(interval) for interval in intervals],
         "events": [asdict(event) for event in snapshot.events],
-        "peer": None if peer is None else dict(peer),
+        "peer": dict(peers[0]) if len(peers) == 1 else None,
+        "peers": [dict(peer) for peer in peers] if len(peers) > 1 else [],
         "not_measured": not_measured(snapshot),
     }
 

@@ -18,6 +18,7 @@ from sender.load.search import Search
 from sender.load.session import LoadSession
 from sender.load.traffic import Traffic
 from sender.network import Network
+from sender.report import report as own_report
 from sender.transmit.stream import StreamConfig
 from sender.transport import TargetPaths, Transport
 
@@ -43,8 +44,9 @@ def connect(config: SenderConfig, load: Load, transport: Transport, log: Log) ->
         for target in transport.targets
     ]  # fmt: skip
     network = Network(
-        transport, sessions, Outbox(1, transport.wake), (), start=now, log=log, verbose=config.verbose > 0
-    )
+        transport, sessions, Outbox(1, transport.wake), (), start=now, log=log, verbose=config.verbose > 0,
+        report=lambda snapshot: own_report(snapshot, config.given, None),
+    )  # fmt: skip
     network.start()
     return network, sessions
 

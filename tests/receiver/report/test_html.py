@@ -88,7 +88,7 @@ def test_strings_from_the_network_stay_text(tmp_path: Path) -> None:
     one = video(counts(100, lost=3), encoding=HOSTILE, cname=HOSTILE, unusable={HOSTILE: 2})
     taken = Snapshot(3.0, (one,), snapshot(unparsed={HOSTILE: 4}).socket, (Event(1.0, HOSTILE, HOSTILE),))
     other = document(taken, {HOSTILE: HOSTILE})
-    text = html_report(document(taken, {HOSTILE: HOSTILE}, error=HOSTILE, peer=other))
+    text = html_report(document(taken, {HOSTILE: HOSTILE}, error=HOSTILE, peers=[other]))
     read = Reader(text)
     assert read.count("script") == read.count("img") == 0
     assert HOSTILE in read.text

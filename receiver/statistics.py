@@ -1,0 +1,62 @@
+"""What a stream has counted: the raw figures that its report is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from receiver.account.bursts import BurstCounts
+from receiver.account.gilbert_elliott import Sample
+from receiver.account.intervals import Interval
+from receiver.account.ledger import LedgerCounts
+from receiver.account.one_way import OneWay
+from receiver.media import Format, StreamKey
+
+
+@dataclass(frozen=True, slots=True)
+class StreamStatistics:
+    """Cumulative; times are ns."""
+
+    key: StreamKey
+    format: Format
+    payload_type: int
+    ended: bool
+    """nothing follows, and all figures are final."""
+    packets: int
+    octets: int
+    """of RTP payload."""
+    rtcp_packets: int
+    rtcp_octets: int
+    """its sender's reports, as UDP payload."""
+    overflowed: int
+    unusable: dict[str, int]
+    """units that no decoder can use and packets of other payload types, by reason."""
+
+    ledger: LedgerCounts
+    intervals: tuple[Interval, ...]
+    """the final ones, in order."""
+    loss_runs: dict[int, int]
+    late_runs: dict[int, int]
+    bursts: BurstCounts
+    spacing: float | None
+    """mean time between packets; None before two came."""
+    loss_sample: Sample
+    """for account.gilbert_elliott.fit."""
+    reordering_extent: dict[int, int]
+    reordering_late: dict[str, int | None]
+
+    jitter: int | None
+    delay_variation: dict[str, int | None]
+    delays: dict[int, int]
+    """packets by µs above the least transit, first copies."""
+    skew_ppm: float | None
+    round_trip: int | None
+    """of the newest exchange."""
+    one_way: OneWay | None
+    """of the least transit."""
+
+    buffer_delay: int
+    """sum over emitted units of hand-over minus first arrival (webrtc-stats jitterBufferDelay)."""
+    emitted: int
+    target: int
+    playout_delay_mean: int | None
+    playout_delay: dict[str, int | None]
