@@ -325,7 +325,7 @@ class ReceiverSession:
         match packet:
             case SenderReport() | ReceiverReport() if packet.ssrc == self._ssrc:
                 self._unparsed["own_packet_returned"] += 1
-            case SenderReport():
+            case SenderReport() if not self._closed:
                 if (source := self._reported(packet.ssrc, now)) is not None:
                     source.reported_from(path, now)
                     source.sender_report(packet, arrival)
@@ -364,7 +364,7 @@ class ReceiverSession:
         meaning = sender_range.parse(packet)
         if not isinstance(meaning, SenderRange):
             return
-        source = self._sources.get(meaning.ssrc)
+        source = None if self._closed else self._sources.get(meaning.ssrc)
         if source is not None:
             source.sender_range(meaning)
         if meaning.final:
