@@ -186,8 +186,10 @@ def _series_figure(
 
 
 def _tested(a: Measured | None, b: Measured | None, kind: Kind) -> Difference | None:
-    """The same packets played twice differ by what was done to them: there is no chance in it."""
-    return None if a is None or b is None or kind == "same_packets" else compare(a, b)
+    """The same packets played twice differ by what was done to them: there is no chance in it. Nor in nothing."""
+    if a is None or b is None or kind == "same_packets" or a.hits == b.hits == 0:
+        return None
+    return compare(a, b)
 
 
 def _share(name: str, stream: Mapping[str, Any], rows: Sequence[Report]) -> Measured | None:

@@ -37,7 +37,7 @@ def verdict(comparison: Comparison) -> str:
         name = f"{_media(pair)}: " if several else ""
         differing = [figure for figure in pair.figures if figure.outcome in ("better", "worse", "changed")]
         sentences += [name + sentence for sentence in _losing(pair, comparison)]
-        sentences += [name + _sentence(figure) for figure in differing if not _told(figure, comparison)]
+        sentences += [name + _sentence(figure) for figure in differing if not _told(figure, pair, comparison)]
     if not sentences:
         sentences.append(_nothing(comparison))
     if comparison.kind == "same_packets":
@@ -59,8 +59,12 @@ def _media(pair: Pair, *, full: bool = False) -> str:
     return f"{pair.media} {pair.encoding}" if full else pair.media.capitalize()
 
 
-def _told(figure: Figure, comparison: Comparison) -> bool:
-    return comparison.kind == "directions" and figure.name == "network_loss"
+def _told(figure: Figure, pair: Pair, comparison: Comparison) -> bool:
+    """Whether another sentence says the same."""
+    loss = next(figure for figure in pair.figures if figure.name == "network_loss")
+    if figure.name == "effective_loss":
+        return (figure.counts_a, figure.counts_b) == (loss.counts_a, loss.counts_b)
+    return figure is loss and comparison.kind == "directions"
 
 
 def _losing(pair: Pair, comparison: Comparison) -> Iterator[str]:
@@ -111,6 +115,11 @@ def _chance(figure: Figure) -> str:
 def _nothing(comparison: Comparison) -> str:
     """No figure differs surely: the one that matters most is named all the same."""
     known = [(pair, figure) for pair in comparison.pairs for figure in pair.figures if figure.difference is not None]
+    if comparison.kind == "same_packets":
+        return "They are alike in every figure."
+    losses = [figure for pair in comparison.pairs for figure in pair.figures if figure.name == "network_loss"]
+    if not known and any(loss.a == 0 == loss.b for loss in losses):
+        return "No difference: neither lost anything."
     if not known:
         return "The runs are too short, or too little was measured, to tell a difference from chance."
     pair, loss = next(((pair, figure) for pair, figure in known if figure.name == "network_loss"), known[0])

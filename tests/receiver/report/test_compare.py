@@ -134,6 +134,16 @@ def test_the_same_packets_played_twice_are_no_matter_of_chance() -> None:
     assert verdict(comparison).startswith("Both are of the same packets")
 
 
+def test_a_run_differs_from_itself_in_nothing() -> None:
+    a = report(drawn(0.01, 1))
+    assert verdict(compared(a, a)).endswith("They are alike in every figure.")
+
+
+def test_runs_without_loss_are_alike() -> None:
+    a, b = (report([0] * 20, ssrc=ssrc) | {"intervals": []} for ssrc in (1, 2))
+    assert verdict(compared(a, b)) == "No difference: neither lost anything."
+
+
 def test_streams_find_each_other_by_what_they_carry() -> None:
     a, b = report(drawn(0.01, 1)), report(drawn(0.01, 2), ssrc=7)
     a["streams"] = [stream([0] * 9, 3, "audio", "opus"), *a["streams"]]
