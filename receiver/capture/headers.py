@@ -36,6 +36,11 @@ class Ends:
         return ip + udp[:6] + checksum.to_bytes(2, "big")
 
 
+def plain(address: tuple[Any, ...]) -> tuple[str, int]:
+    """An address of the socket module as host and port, IPv4 also where IPv6 carries it: what a header says of it."""
+    return str(ipaddress.ip_address(_octets(str(address[0])))), int(address[1])
+
+
 def ends(address: tuple[Any, ...], our_port: int, host: str | None = None) -> Ends:
     """`address`: theirs, as the socket module has it. `host`: where we listen, when that is one address; otherwise the
     address that the system would answer from."""

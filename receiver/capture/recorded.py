@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import secrets
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import asdict, fields, replace
 from typing import Any
 
 from protocol.datagram import Batch
 from protocol.errors import Malformed
 from receiver.capture import journal
+from receiver.capture.headers import plain
 from receiver.capture.writing import Capture
 from receiver.config import Latency
 from receiver.media import Format, StreamKey
@@ -37,8 +39,7 @@ class RecordedSession(ReceiverSession):
         if len(batch):
             self._record(batch, now)
         else:
-            assert isinstance(batch.path, UdpPath)
-            told = [now, batch.kernel_drops, batch.drops_exact, batch.path.port, *batch.path.address]
+            told = [now, batch.kernel_drops, batch.drops_exact, *_address(batch.path)]
             self._capture.call(journal.Command("drops", told))
         super().handle_datagrams(batch, now)
 
@@ -64,6 +65,16 @@ class RecordedSession(ReceiverSession):
             self._capture.call(journal.Command("set_device_latency", [media, latency]))
         super().set_device_latency(media, latency)
 
+    def offer_report(self, to: int, data: bytes, path: Hashable, now: int) -> None:
+        self._now = now
+        told = [to, base64.b64encode(data).decode(), now, *_address(path)]
+        self._capture.call(journal.Command("offer_report", told))
+        super().offer_report(to, data, path, now)
+
+    def leave(self) -> None:
+        self._capture.call(journal.Command("leave", []))
+        super().leave()
+
     def close(self, now: int) -> None:
         self._now = now
         self._capture.call(journal.Command("close", [now]))
@@ -86,14 +97,24 @@ def command(session: ReceiverSession, call: journal.Command) -> None:
                 session.set_device_latency(media, latency)
             case journal.Command("close", [int(now)]):
                 session.close(now)
+            case journal.Command("leave", []):
+                session.leave()
+            case journal.Command("offer_report", [int(to), str(data), int(now), int(port), *address]):
+                session.offer_report(to, base64.b64decode(data), UdpPath(port, tuple(address)), now)
             case journal.Command("drops", [int(now), int(drops), bool(exact), int(port), *address]):
                 session.handle_datagrams(
                     replace(_NOTHING, path=UdpPath(port, tuple(address)), kernel_drops=drops, drops_exact=exact), now
                 )
             case _:
                 raise Malformed("journal", f"no call {call.name!r}")
-    except OverflowError as error:
+    except (OverflowError, ValueError) as error:
         raise Malformed("journal", str(error)) from None
+
+
+def _address(path: Hashable) -> list[object]:
+    """As the headers of packets along it have it."""
+    assert isinstance(path, UdpPath)
+    return [path.port, *plain(path.address)]
 
 
 def described(config: SessionConfig) -> dict[str, object]:
@@ -101,7 +122,7 @@ def described(config: SessionConfig) -> dict[str, object]:
     path = config.rtcp_path
     told: dict[str, object] = asdict(replace(config, formats={}, rtcp_path=None))
     told["formats"] = {str(number): asdict(form) for number, form in config.formats.items()}
-    told["rtcp_path"] = [path.port, *path.address] if isinstance(path, UdpPath) else None
+    told["rtcp_path"] = None if path is None else _address(path)
     return told
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
-from protocol.errors import FatalError, NoPeerError
+from protocol import peer_report
+from protocol.errors import FatalError, NoPeerError, ProtocolError
 from receiver.config import ReceiverConfig
-from receiver.events import KINDS, Event, Goodbye, StreamEnded
+from receiver.events import KINDS, Event, Goodbye, PeerReport, ReportDue, StreamEnded
 from receiver.media import StreamKey
 from receiver.playback import Playback, out_of_band
 from receiver.players import Running
@@ -38,6 +40,8 @@ class Player:
         self._next_look = began + LOOK
         self._events: list[ReportEvent] = []
         self._intervals: list[dict[str, object]] = []
+        self._peers: dict[int, dict[str, Any]] = {}
+        """senders' reports."""
         self._rates = Rates()
         self._output_error: str | None = None
         self.closed = False
@@ -105,7 +109,9 @@ class Player:
         except FatalError as failure:
             error = error or str(failure)
             self._log(str(failure))
-        report = document.document(self.snapshot, self._config.given, error=error, intervals=self._intervals)
+        report = document.document(
+            self.snapshot, self._config.given, error=error, intervals=self._intervals, peers=list(self._peers.values())
+        )
         code = NoPeerError.exit_code if not self.snapshot.streams else 1 if error else 0
         return code, {**report, "capture": capture}
 
@@ -133,11 +139,22 @@ class Player:
         )
 
     def _event(self, event: Event) -> None:
+        """Our report is offered where the recorded calls say so."""
+        if isinstance(event, ReportDue):
+            return
         self._note(KINDS[type(event)], str(event), event.time)
+        if isinstance(event, PeerReport):
+            self._take_report(event)
         if isinstance(event, Goodbye):
             self._playback.ending(event.key)
         if isinstance(event, StreamEnded):
             self._playback.ended(event)
+
+    def _take_report(self, event: PeerReport) -> None:
+        try:
+            self._peers[event.ssrc] = peer_report.unpack(event.data)
+        except ProtocolError as error:
+            self._log(f"the sender's report cannot be read: {error}")
 
     def _note(self, kind: str, why: str, when: int) -> None:
         if len(self._events) < EVENTS:
