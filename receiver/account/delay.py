@@ -59,7 +59,7 @@ class Delay:
 
     Variation (RFC 5481 §4.2) is how much longer than the least transit each packet took. The least transit is that
     of account.clock: the minimum of its window, the clocks' skew taken out, so that neither hours of drift nor another
-    route count as variation.
+    route count as variation. Every copy has jitter (RFC 3550); the distribution is of first copies alone.
     """
 
     def __init__(self, clock_rate: int, clock: SenderClock | None = None) -> None:
@@ -68,16 +68,25 @@ class Delay:
         self._jitter = InterarrivalJitter(clock_rate)
         self._clock = SenderClock(clock_rate) if clock is None else clock
         self._variation = Histogram()
+        self._packets = 0
 
-    def observe(self, timestamps: NDArray[np.int64], arrival_times: NDArray[np.int64]) -> None:
-        """Unwrapped RTP timestamps and arrival times in monotonic ns, in the order of arrival. shapes (n,)."""
+    def observe(self, timestamps: NDArray[np.int64], arrival_times: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Unwrapped RTP timestamps and arrival times in monotonic ns, in the order of arrival. shapes (n,).
+
+        Returns by how many ns each took longer than the least transit, for `count`. shape (n,).
+        """
+        self._packets += len(timestamps)
         self._jitter.observe(timestamps, arrival_times)
-        self._variation.add(self._clock.observe(timestamps, arrival_times) // 1000)
+        return self._clock.observe(timestamps, arrival_times)
+
+    def count(self, excess: NDArray[np.int64]) -> None:
+        """What `observe` returned of the packets that count. shape (n,)."""
+        self._variation.add(excess // 1000)
 
     @property
     def jitter(self) -> int | None:
         """Interarrival jitter in ns; None before two packets came."""
-        return int(self._jitter.nanoseconds) if self._variation.total > 1 else None
+        return int(self._jitter.nanoseconds) if self._packets > 1 else None
 
     @property
     def jitter_ticks(self) -> int:
@@ -89,3 +98,7 @@ class Delay:
         shares = {"p50": 0.5, "p95": 0.95, "p99": 0.99, "p99.9": 0.999}
         micro = {name: self._variation.percentile(share) for name, share in shares.items()}
         return {name: None if value is None else value * 1000 for name, value in micro.items()}
+
+    def distribution(self) -> dict[int, int]:
+        """Packets by µs above the least transit, the least value of each bin, ascending."""
+        return self._variation.bins()

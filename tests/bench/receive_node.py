@@ -73,7 +73,7 @@ def account(port: int) -> dict[str, object]:
                 for batch in transport.receive(time.monotonic_ns() + 100_000_000):
                     headers = parse_batch(batch)
                     for part in tracker.track(headers, batch.arrival_times, batch.buffer):
-                        delay.observe(part.timestamps, part.arrival_times)
+                        delay.count(delay.observe(part.timestamps, part.arrival_times))
                         ledger.arrive(part.extended, part.arrival_times)
                         buffer.insert(_packets(part))
                         buffer.skip_to(buffer.highest - BEHIND)

@@ -36,7 +36,7 @@ def test_batches_give_what_the_recurrence_gives(delays: list[int], size: int) ->
             np.array(arrivals[at : at + size], np.int64) * MILLISECOND,
         )
         jitter.observe(*batch)
-        whole.observe(*batch)
+        whole.count(whole.observe(*batch))
     expected = rfc_3550_a8(timestamps, [float(a) for a in arrivals], 8)
     assert jitter.nanoseconds == pytest.approx(expected / 8 * MILLISECOND, rel=1e-9, abs=1e-3)
     assert abs(whole.jitter_ticks - expected) <= 1
@@ -46,9 +46,9 @@ def test_no_jitter_before_two_packets() -> None:
     delay = Delay(8000)
     assert delay.jitter is None
     assert delay.variation()["p50"] is None
-    delay.observe(np.array([0]), np.array([0]))
+    delay.count(delay.observe(np.array([0]), np.array([0])))
     assert delay.jitter is None
-    delay.observe(np.array([160]), np.array([20 * MILLISECOND]))
+    delay.count(delay.observe(np.array([160]), np.array([20 * MILLISECOND])))
     assert delay.jitter == 0
 
 
@@ -60,7 +60,7 @@ def test_variation_is_counted_from_the_least_transit() -> None:
     arrivals = (ticks * (1e9 / 48_000)).astype(np.int64) + excess.astype(np.int64) + 77 * MILLISECOND
     delay = Delay(48_000)
     for part in np.split(np.arange(20_000), 400):
-        delay.observe(ticks[part], arrivals[part])
+        delay.count(delay.observe(ticks[part], arrivals[part]))
     for name, value in delay.variation().items():
         assert value == pytest.approx(np.percentile(excess, float(name[1:])), rel=0.04)
 
