@@ -7,7 +7,8 @@ lost: all that belong to the stream come out with the packet that confirms it, w
 A number that is no small step from the newest is judged by time. Where the RTP clock went on as far as the local one
 (or, for a jump of the RTP clock too, where the step fits the time that passed), the numbers between were lost, however
 many; whole cycles hidden in the gap are found from the packet rate. Otherwise the packet waits like one of a new
-source, and two consecutive such packets start a new epoch.
+source, and two consecutive such packets start a new epoch, once the present one is silent: two senders that took the
+same SSRC are not two epochs in turn, but one stream and packets that belong to none (RFC 3550 §8.2).
 """
 
 from __future__ import annotations
@@ -27,7 +28,10 @@ _SMALL_STEP = 100
 _SECOND = 1_000_000_000
 _OLDEST = 3 * _SECOND
 """media time by which a reordered packet may trail the newest."""
-_CANDIDATES = 64
+_CANDIDATES, _CANDIDATES_WITHIN = 64, 256
+"""packets that wait before the first epoch; later, where they do until the present one is silent."""
+_SILENT = _SECOND // 5
+"""without packets of the present epoch, or three of its packet intervals, before another begins; a goodbye aside."""
 _SCALAR = 4
 _RATE_SPAN = 4 * _SECOND
 
@@ -71,6 +75,8 @@ class SourceTracker:
         self._near = clock_rate // 2
         self._candidates: list[_Candidate] = []
         self._newest = self._timestamp = self._arrival = 0
+        self._heard = 0
+        """when the last packet of this epoch came."""
         self._rate = 0.0
         self._anchor = (0, 0)
         self._assigned = 0
@@ -141,6 +147,7 @@ class SourceTracker:
             headers, arrival_times = headers.select(slice(count)), arrival_times[:count]
             steps, ticks = steps[:count], ticks[:count]
         extended, timestamps = self._newest + steps, self._timestamp + ticks
+        self._heard = int(arrival_times[-1])
         row = int(extended.argmax())
         if extended[row] > self._newest:
             self._advance(int(extended[row]), int(timestamps[row]), int(arrival_times[row]))
@@ -185,6 +192,7 @@ class SourceTracker:
         step = self._step(sequence, ticks, ticks * self._tick, max(0, arrival - self._arrival))
         if step is None or (self._ended and step > 0):
             return None
+        self._heard = arrival
         place = self._newest + step, self._timestamp + ticks
         if step > 0:
             self._advance(*place, arrival)
@@ -225,11 +233,16 @@ class SourceTracker:
 
     def _confirms(self, sequence: int, timestamp: int, arrival: int) -> bool:
         """Whether a packet that waits has the number before or after, at about the same time."""
-        return any(
+        return self._is_silent(arrival) and any(
             abs(difference(sequence, held.sequence, 16)) == 1
             and self._clocks_agree(difference(timestamp, held.timestamp, 32), arrival - held.arrival)
             for held in self._candidates
         )
+
+    def _is_silent(self, now: int) -> bool:
+        """Whether another epoch may take the place of this one."""
+        interval = self._tick / self._rate if self._rate else 0
+        return self.epoch < 0 or self._ended or now - self._heard >= max(_SILENT, min(3 * interval, 10 * _SILENT))
 
     def _clocks_agree(self, ticks: int, elapsed: int) -> bool:
         return abs(ticks * self._tick - elapsed) <= _SECOND + abs(elapsed) // 4
@@ -241,7 +254,7 @@ class SourceTracker:
         self.epoch += 1
         self._newest = (1 << 16) + first.sequence
         self._timestamp = (1 << 32) + first.timestamp
-        self._arrival = min(first.arrival, arrival)
+        self._arrival = self._heard = min(first.arrival, arrival)
         self._anchor = self._newest, self._timestamp
         self._rate, self._assigned = 0.0, 0
         self._ended, self._last_report = False, None
@@ -251,15 +264,22 @@ class SourceTracker:
         candidates, self._candidates = self._candidates, []
         belonging: list[tuple[_Candidate, tuple[int, int]]] = []
         for held in candidates:
-            place = self._place(held.sequence, held.timestamp, held.arrival)
+            place = self._place(held.sequence, held.timestamp, held.arrival) or self._place_before(held)
             if place is None:
                 self._candidates.append(held)
             else:
                 belonging.append((held, place))
         return [_joined(self.epoch, belonging)] if belonging else []
 
+    def _place_before(self, held: _Candidate) -> tuple[int, int] | None:
+        """Of a packet that waited so long that it is old, but not by both clocks."""
+        ticks = difference(held.timestamp, self._timestamp & 0xFFFF_FFFF, 32)
+        step = difference(held.sequence, self._newest & 0xFFFF, 16)
+        fits = -MAX_DROPOUT <= step < 0 and self._clocks_agree(ticks, held.arrival - self._arrival)
+        return (self._newest + step, self._timestamp + ticks) if fits else None
+
     def _keep(self, candidate: _Candidate) -> None:
-        if len(self._candidates) == _CANDIDATES:
+        if len(self._candidates) >= (_CANDIDATES if self.epoch < 0 else _CANDIDATES_WITHIN):
             del self._candidates[0]
             self.unconfirmed += 1
         self._candidates.append(candidate)
