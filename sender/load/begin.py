@@ -27,6 +27,8 @@ _FRAME_RATE = 30.0
 _RTCP_OF = 2_000_000
 """bit/s that RTCP's share is taken of at most: a report each sixth of a second is often enough."""
 
+_OF_THE_SEARCH = "The search as a whole, which overloads the path on purpose:"
+
 Log = Callable[[str], None]
 Report = dict[str, object]
 
@@ -45,7 +47,7 @@ def connect(config: SenderConfig, load: Load, transport: Transport, log: Log) ->
     ]  # fmt: skip
     network = Network(
         transport, sessions, Outbox(1, transport.wake), (), start=now, log=log, verbose=config.verbose > 0,
-        report=lambda snapshot: own_report(snapshot, config.given, None),
+        report=lambda snapshot: conclude(load, sessions, 0, own_report(snapshot, config.given, None))[1],
     )  # fmt: skip
     network.start()
     return network, sessions
@@ -70,7 +72,8 @@ def conclude(load: Load, sessions: list[LoadSession], code: int, said: Report) -
         return NoPeerError.exit_code, said | {"error": error, "verdict": error}
     if code:
         return code, said
-    return code, said | {"verdict": f"{report.find_verdict(found, packet_size(load))} {said['verdict']}"}
+    words = report.find_verdict(found, packet_size(load))
+    return code, said | {"verdict": f"{words} {_OF_THE_SEARCH} {said['verdict']}"}
 
 
 def packet_size(load: Load) -> int:
