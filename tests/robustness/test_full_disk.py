@@ -32,6 +32,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     [
         ("--video", "o.mp4", "--record", "o.mkv", "--audio", "none"),
         ("--video", "o.y4m", "--audio", "o.wav"),
+        ("--video", "none", "--audio", "none", "--capture", "o.pcapng"),
     ],
 )
 def test_a_full_disk_ends_the_file_and_not_the_stream(
