@@ -145,6 +145,8 @@ def progress(step: Step) -> str:
     """One line for each rate."""
     trip = f", round trip {step.rtt / 1e6:.1f} ms" if step.rtt is not None else ""
     outcome = f"breaks: {_WHY[step.breaks]}" if step.breaks else "holds"
+    if step.breaks == "sender":
+        outcome = "not known, this machine was too slow"
     return f"{rate(step.rate)}: lost {share(step)}{trip}: {outcome}"
 
 

@@ -31,6 +31,10 @@ SILENCE = 2_000_000_000
 """ns without a report after which nothing comes through."""
 PATIENCE = 5_000_000_000
 """ns until the first report."""
+STALLED = 0.05
+"""of a rate's packets that this machine was too slow for: what the others met says little."""
+STALLS = 3
+"""times in a row that a rate is tried again after that."""
 SEVERAL = 3
 """reports that must agree."""
 FEWEST = 20
@@ -112,7 +116,7 @@ class Search:
         self._holds: int | None = None
         """the highest rate that held, not confirmed yet."""
         self._broke: Step | None = None
-        self._confirmed = 0
+        self._confirmed = self._stalls = 0
         self._base: int | None = None
         self._trips: list[int] = []
         """round trips at rates that held."""
@@ -165,7 +169,7 @@ class Search:
     def _verdict(self, now: int, next_number: int, skipped: int) -> tuple[bool, Breaks | None]:
         """(whether it is known, why the rate breaks)."""
         asked = next_number - self._first + skipped - self._skipped
-        if now - self._began >= SHORT and skipped - self._skipped > 0.02 * asked:
+        if now - self._began >= SHORT and skipped - self._skipped > STALLED * asked:
             return True, "sender"
         if now - self._last_report > SILENCE:
             return True, "silence"
@@ -239,6 +243,10 @@ class Search:
         self._steps.append(step)
         if self._on_step is not None:
             self._on_step(step)
+        self._stalls = self._stalls + 1 if step.breaks == "sender" else 0
+        if 0 < self._stalls <= STALLS:
+            self._hold(step.rate, now, next_number, skipped)
+            return
         confirming = self._phase == "confirm"
         self._confirmed += confirming
         if step.breaks is None:

@@ -8,7 +8,7 @@ import pytest
 
 from sender.load import report
 from sender.load.patterns import even
-from sender.load.search import Found, Search
+from sender.load.search import Found, Sample, Search
 from sender.load.session import LoadSession
 from sender.load.traffic import Traffic
 from sender.transmit.stream import StreamConfig
@@ -115,3 +115,31 @@ def test_a_request_for_a_key_frame_asks_nobody() -> None:
     assert (stream.format.media, stream.unusable) == ("load", {})
     assert stream.ledger.lost > 0
     assert stream.emitted > 0
+
+
+def held_up(until: int) -> Search:
+    """A search by a machine that cannot send a third of what it should, up to that moment."""
+    search = Search(SIZE, 0.01, 500_000)
+    search.begin(0, 0)
+    number = skipped = 0
+    for now in range(0, 30 * SECOND, SECOND // 5):
+        number += 10
+        skipped += 5 if now < until else 0
+        search.observe(Sample(now, number - 1, 0, 30 * MILLISECOND, 0.001))
+        search.advance(now, number, skipped)
+        if search.over:
+            break
+    return search
+
+
+def test_a_machine_that_stalls_tries_again() -> None:
+    found = held_up(2 * SECOND).result()
+    assert [step.breaks for step in found.steps[:2]] == ["sender", "sender"]
+    assert found.held is not None
+    assert found.held.rate == 500_000
+
+
+def test_a_machine_that_is_too_slow_is_said_to_be() -> None:
+    found = held_up(60 * SECOND).result()
+    assert found.held is None
+    assert "this machine cannot send faster" in report.find_verdict(found, SIZE)
