@@ -206,6 +206,7 @@ class Receiver:
             self._playback.statistics(now),
             tuple(self._events),
             time_s=(now - self._began) / 1e9,
+            began=self._began,
             rates=rates,
             skew=self._skew.percentiles(),
             kernel_drops=self._transport.kernel_drops_total(),

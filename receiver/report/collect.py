@@ -4,11 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from protocol.rtp import HEADER_SIZE as RTP_HEADER
+from receiver.account import needed_buffer
+from receiver.account.e_model import burst_ratio, codec_of, rate
+from receiver.account.gilbert_elliott import fit
+from receiver.account.intervals import Interval
 from receiver.media import StreamKey
 from receiver.playback import Played
-from receiver.report.snapshot import BufferSnapshot, Event, Percentiles, Snapshot, SocketSnapshot, StreamSnapshot
+from receiver.report.snapshot import (
+    BufferSnapshot,
+    Bursts,
+    EModel,
+    Estimate,
+    Event,
+    GilbertElliott,
+    IntervalSnapshot,
+    Percentiles,
+    Snapshot,
+    SocketSnapshot,
+    StreamSnapshot,
+    Traffic,
+)  # fmt: skip
 from receiver.session import SessionStatistics
 from receiver.stream import StreamStatistics
+
+_HEADERS = RTP_HEADER + 8 + 20
+"""octets of RTP (without CSRC and extensions), UDP and IPv4."""
+_COUNTS = (
+    "sent", "arrived", "lost", "lost_local", "in_time", "recovered_rtx", "recovered_fec", "missed", "late",
+    "arrived_after_recovery", "duplicates", "reordered",
+)  # fmt: skip
 
 
 def collect(
@@ -22,10 +47,11 @@ def collect(
     kernel_drops: int | None,
     kernel_drops_exact: bool,
     output_drops: Mapping[str, int],
+    began: int = 0,
 ) -> Snapshot:
     """`rates`: bit/s of each stream; `skew`: between the streams that are played; `output_drops`: what outputs had no
-    time for, by name."""
-    streams = tuple(_stream(s, statistics, played.get(s.key, Played()), rates, skew) for s in statistics.streams)
+    time for, by name; `began`: monotonic ns of the start."""
+    streams = tuple(_stream(s, statistics, played.get(s.key, Played()), rates, skew, began) for s in statistics.streams)
     drops = {
         "decode": sum(p.queue_drops for p in played.values()),
         "buffer": sum(s.overflowed for s in statistics.streams),
@@ -48,6 +74,7 @@ def _stream(
     played: Played,
     rates: Mapping[StreamKey, float],
     skew: Percentiles | None,
+    began: int,
 ) -> StreamSnapshot:
     return StreamSnapshot(
         ssrc=s.key.ssrc,
@@ -71,7 +98,60 @@ def _stream(
         rtt_ms=_ms(s.round_trip),
         one_way_delay_ms=_ms(s.one_way.delay) if s.one_way else None,
         one_way_delay_error_ms=_ms(s.one_way.error) if s.one_way else None,
+        clock_skew_ppm=s.skew_ppm,
+        late_runs=s.late_runs,
+        bursts=_bursts(s),
+        gilbert_elliott=_gilbert_elliott(s),
+        reordering_extent=s.reordering_extent,
+        reordering_late_ms=_percentiles(s.reordering_late, None),
+        delay_distribution=needed_buffer.distribution(s.delays),
+        needed_buffer=needed_buffer.curve(s.delays),
+        e_model=_e_model(s),
+        traffic=_traffic(s),
+        intervals=tuple(_interval(row, began) for row in s.intervals),
     )
+
+
+def _bursts(s: StreamStatistics) -> Bursts | None:
+    told, spacing = s.bursts, s.spacing
+    if not told.packets or spacing is None:
+        return None
+    durations = [None if n is None else _ms(n * spacing) for n in (told.burst_length, told.gap_length)]
+    return Bursts(told.gmin, told.bursts, told.burst_density, told.gap_density, *durations)
+
+
+def _gilbert_elliott(s: StreamStatistics) -> GilbertElliott | None:
+    model = fit(s.loss_sample)
+    if model is None:
+        return None
+    found = (model.p, model.r, model.loss_in_bad, model.loss_in_good)
+    return GilbertElliott(*(Estimate(e.value, e.low, e.high) for e in found))
+
+
+def _e_model(s: StreamStatistics) -> EModel | None:
+    """Of the way from capture to playout; the way to the ear and the microphone's are not known here."""
+    codec, missed, counts = codec_of(s.format), s.ledger.missed, s.ledger
+    decided = counts.span - counts.undecided
+    if codec is None or s.playout_delay_mean is None or decided <= 0:
+        return None
+    least = s.one_way.delay if s.one_way else (s.round_trip or 0) // 2
+    runs = sum(s.loss_runs.values()) + sum(s.late_runs.values())
+    rating = rate((least + s.playout_delay_mean) / 1e6, missed / decided, burst_ratio(missed, decided, runs), codec)
+    return EModel(
+        rating.r, rating.mos, rating.delay_ms, rating.loss, rating.burst_ratio,
+        codec.equipment_impairment, codec.loss_robustness,
+    )  # fmt: skip
+
+
+def _traffic(s: StreamStatistics) -> Traffic:
+    return Traffic(
+        media=s.octets, headers=s.packets * _HEADERS, rtcp=s.rtcp_octets + s.rtcp_packets * (_HEADERS - RTP_HEADER)
+    )
+
+
+def _interval(row: Interval, began: int) -> IntervalSnapshot:
+    counts = {name: getattr(row, name) for name in _COUNTS}
+    return IntervalSnapshot((row.began - began) / 1e9, (row.ended - began) / 1e9, row.first, row.end - 1, counts)
 
 
 def _ms(ns: float | None) -> float | None:
@@ -81,4 +161,5 @@ def _ms(ns: float | None) -> float | None:
 def _percentiles(ns: Mapping[str, int | None], mean: float | None) -> Percentiles | None:
     if ns.get("p50") is None:
         return None
-    return Percentiles(_ms(mean), _ms(ns.get("p50")), _ms(ns.get("p95")), _ms(ns.get("p99")))
+    found = (_ms(ns.get(name)) for name in ("p50", "p95", "p99", "p99.9"))
+    return Percentiles(_ms(mean), *found)

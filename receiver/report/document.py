@@ -8,7 +8,7 @@ from dataclasses import asdict
 
 from protocol.command.versions import versions
 from receiver.media import AudioPlayoutStatistics, VideoPlayoutStatistics
-from receiver.report.snapshot import Percentiles, Ratio, Snapshot, SocketSnapshot, StreamSnapshot, ratios
+from receiver.report.snapshot import Bursts, Percentiles, Ratio, Snapshot, SocketSnapshot, StreamSnapshot, ratios
 from receiver.report.verdict import verdict
 
 SCHEMA = "steadycast/1"
@@ -105,19 +105,40 @@ def _stream(stream: StreamSnapshot) -> dict[str, object]:
         "ratios": {name: _ratio(ratio) for name, ratio in ratios(stream.ledger).items()},
         "unusable": dict(stream.unusable),
         "loss_runs": {str(length): count for length, count in sorted(stream.loss_runs.items())},
-        "bursts": None,
+        "late_runs": {str(length): count for length, count in sorted(stream.late_runs.items())},
+        "bursts": _rounded(stream.bursts),
+        "gilbert_elliott": _gilbert_elliott(stream),
+        "reordering": {
+            "extent": {str(extent): count for extent, count in sorted(stream.reordering_extent.items())},
+            "late_ms": _percentiles(stream.reordering_late_ms, "p50", "p95", "p99"),
+        },
         "bitrate_bps": _number(stream.bitrate_bps),
         "jitter_ms": _number(stream.jitter_ms),
-        "delay_variation_ms": _percentiles(stream.delay_variation_ms, "p50", "p95", "p99"),
+        "delay_variation_ms": _percentiles(stream.delay_variation_ms, "p50", "p95", "p99", "p99_9"),
+        "delay_distribution": [[_number(ms), packets] for ms, packets in stream.delay_distribution],
         "rtt_ms": _number(stream.rtt_ms),
         "one_way_delay_ms": _number(stream.one_way_delay_ms),
+        "one_way_delay_error_ms": _number(stream.one_way_delay_error_ms),
+        "clock_skew_ppm": _number(stream.clock_skew_ppm),
         "buffer": _buffer(stream),
         "playout_delay_ms": _percentiles(stream.playout_delay_ms, "mean", "p50", "p95"),
         "av_skew_ms": _percentiles(stream.av_skew_ms, "p50", "p95"),
         "frames": _frames(stream.video),
         "freezes": _freezes(stream.video),
         "concealment": _concealment(stream.audio),
-        "needed_buffer": None,
+        "needed_buffer": [[_number(ms), _share(late)] for ms, late in stream.needed_buffer] or None,
+        "e_model": _e_model(stream),
+        "traffic": None if stream.traffic is None else asdict(stream.traffic),
+        "intervals": [
+            {
+                "start_s": round(row.start_s, 3),
+                "end_s": round(row.end_s, 3),
+                "first": row.first,
+                "last": row.last,
+                **row.counts,
+            }
+            for row in stream.intervals
+        ],
     }
 
 
@@ -135,6 +156,39 @@ def _buffer(stream: StreamSnapshot) -> dict[str, object]:
 
 def _percentiles(values: Percentiles | None, *names: str) -> dict[str, object] | None:
     return None if values is None else {name: _number(getattr(values, name)) for name in names}
+
+
+def _share(value: float) -> float:
+    """Of packets: a number in a million still shows."""
+    return round(value, 7)
+
+
+def _rounded(bursts: Bursts | None) -> dict[str, object] | None:
+    return None if bursts is None else {name: _number(value) for name, value in asdict(bursts).items()}
+
+
+def _gilbert_elliott(stream: StreamSnapshot) -> dict[str, object] | None:
+    if stream.gilbert_elliott is None:
+        return None
+    return {
+        name: {bound: _share(value) for bound, value in estimate.items()}
+        for name, estimate in asdict(stream.gilbert_elliott).items()
+    }
+
+
+def _e_model(stream: StreamSnapshot) -> dict[str, object] | None:
+    estimate = stream.e_model
+    if estimate is None:
+        return None
+    return {
+        "r": _number(estimate.r),
+        "mos": _number(estimate.mos),
+        "delay_ms": _number(estimate.delay_ms),
+        "loss": _share(estimate.loss),
+        "burst_ratio": _number(estimate.burst_ratio),
+        "ie": estimate.equipment_impairment,
+        "bpl": estimate.loss_robustness,
+    }
 
 
 def _frames(video: VideoPlayoutStatistics | None) -> dict[str, object] | None:

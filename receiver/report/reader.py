@@ -25,7 +25,8 @@ REPORT = (
 STREAM = (
     "ssrc", "media", "encoding", "payload_type", "epoch", "ledger", "ratios", "jitter_ms", "rtt_ms", "frames", "cname",
     "packets_received", "unusable", "loss_runs", "late_runs", "bursts", "gilbert_elliott", "reordering", "bitrate_bps",
-    "delay_variation_ms", "delay_distribution", "needed_buffer", "one_way_delay_ms", "one_way_delay_error_ms",
+    "delay_variation_ms", "delay_distribution", "needed_buffer", "one_way_delay_ms",
+    "one_way_delay_error_ms", "intervals",
     "clock_skew_ppm", "buffer", "playout_delay_ms", "av_skew_ms", "freezes", "concealment", "e_model", "traffic",
     "target", "first_sequence", "last_sequence", "octets", "reception",
 )  # fmt: skip

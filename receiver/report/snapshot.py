@@ -122,6 +122,19 @@ class Traffic:
 
 
 @dataclass(frozen=True, slots=True)
+class IntervalSnapshot:
+    """A stretch of a stream's numbers that became known within about a second: its packets' fates, final."""
+
+    start_s: float
+    end_s: float
+    first: int
+    """extended sequence number."""
+    last: int
+    counts: Mapping[str, int]
+    """packets by fate, named as in the ledger."""
+
+
+@dataclass(frozen=True, slots=True)
 class StreamSnapshot:
     """One epoch of one SSRC."""
 
@@ -176,6 +189,8 @@ class StreamSnapshot:
     e_model: EModel | None = None
     """audio."""
     traffic: Traffic | None = None
+    intervals: tuple[IntervalSnapshot, ...] = ()
+    """the final ones, in order."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ class Timeline:
 
     def __init__(self, intervals: Rows, stream: Mapping[str, Any]) -> None:
         key = stream["ssrc"], stream.get("epoch")
+        self._final: Rows = stream.get("intervals") or ()
         self._rows = [
             (float(interval["end_s"]), row)
             for interval in intervals
@@ -26,6 +27,8 @@ class Timeline:
 
     def share(self, *names: str) -> Points:
         """Of each interval's packets, those counted under any of `names`."""
+        if self._final:
+            return [(float(row["end_s"]), _share(row, names)) for row in self._final]
         return [(time, _share(row.get("ledger") or {}, names)) for time, row in self._rows]
 
     def figure(self, name: str) -> Points:
