@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from threading import Event, Thread
 from typing import Any
 
+from protocol.command.quiet import silence_libraries
 from protocol.errors import ResourceError, UsageError
 from receiver.media import AudioPlayoutStatistics
 from receiver.playout.audio import AudioTimeline
@@ -179,6 +180,7 @@ def _portaudio() -> Any:
         import sounddevice
     except (OSError, ImportError) as error:
         raise ResourceError("PortAudio is missing: install it (Debian: libportaudio2)") from error
+    silence_libraries()
     return sounddevice
 
 

@@ -16,6 +16,8 @@ from sender.media import Picture
 
 RETRY_INTERVAL = 1.0
 """seconds between attempts to open a camera that went away."""
+TIMEOUT_MS = 5000
+"""in which a camera on the network must answer and give each picture; OpenCV would wait half a minute."""
 DEFAULT_RATE = Fraction(30)
 """of a camera that doesn't know its own."""
 
@@ -125,7 +127,7 @@ class Camera:
     def _open(self) -> Any:
         is_device = self._which.isdecimal() or self._which.startswith("/dev/")
         try:
-            device = cv2.VideoCapture(int(self._which) if self._which.isdecimal() else self._which)
+            device = self._capture()
         except cv2.error:
             return None
         if not device.isOpened():
@@ -134,6 +136,14 @@ class Camera:
         if is_device:
             self._configure(device)
         return device
+
+    def _capture(self) -> Any:
+        if self._which.isdecimal():
+            return cv2.VideoCapture(int(self._which))
+        if "://" not in self._which:
+            return cv2.VideoCapture(self._which)
+        timeouts = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, TIMEOUT_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, TIMEOUT_MS]
+        return cv2.VideoCapture(self._which, cv2.CAP_ANY, timeouts)
 
     def _configure(self, device: Any) -> None:
         """Compressed pictures (USB has no room for raw ones at full size), and no queue of old ones."""

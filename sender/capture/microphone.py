@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from protocol.command.quiet import silence_libraries
 from protocol.errors import ResourceError, UsageError
 from sender.media import Sound
 
@@ -77,6 +78,7 @@ def load_sounddevice() -> Any:
         raise ResourceError(
             "no PortAudio for microphones: install libportaudio2, or use --audio tone, FILE or none"
         ) from error
+    silence_libraries()
     return sounddevice
 
 

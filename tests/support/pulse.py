@@ -48,6 +48,18 @@ class SoundServer:
         run = subprocess.run(command, env=os.environ | self.environment, capture_output=True, text=True, check=True)
         return run.stdout.strip()
 
+    def unplug(self, sink: str) -> None:
+        """Takes a sink and its monitor away; a stream on it goes on where there is another, else it is ended."""
+        modules = self.control("list", "short", "modules").splitlines()
+        (number,) = [line.split()[0] for line in modules if f"sink_name={sink}" in line.split()]
+        self.control("unload-module", number)
+
+    def plug(self, sink: str) -> None:
+        """A null sink; it and its monitor become the defaults."""
+        self.control("load-module", "module-null-sink", f"sink_name={sink}", "rate=48000")
+        self.control("set-default-sink", sink)
+        self.control("set-default-source", f"{sink}.monitor")
+
     def close(self) -> None:
         """Stops the server."""
         self._process.send_signal(signal.SIGCONT)
