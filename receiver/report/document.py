@@ -83,6 +83,8 @@ def not_measured(snapshot: Snapshot) -> list[str]:
             missing.append(f"{name}: round-trip time (no exchange of RTCP reports)")
         if stream.one_way_delay_ms is None:
             missing.append(f"{name}: one-way delay (the two clocks were not compared)")
+        if stream.media == "audio" and stream.e_model is None:
+            missing.append(f"{name}: E-model (nothing was played, or the length of the way is not known)")
     if snapshot.socket.kernel_drops is None:
         missing.append("datagrams dropped by this machine's kernel (the platform does not say)")
     elif snapshot.socket.kernel_drops and not snapshot.socket.kernel_drops_exact:

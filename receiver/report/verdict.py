@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from protocol.command.check import buffer_advice
+from receiver.account.needed_buffer import buffer_for
 from receiver.report.snapshot import Ratio, Snapshot, SocketSnapshot, StreamSnapshot, broken_invariants, ratios
 
 _NAMES = {"video": "video", "audio": "sound"}
+_ENOUGH = 0.001
+"""share of packets that may come too late for a buffer that is said to be enough."""
+_CONGESTED = 0.005
+"""loss from which on a queue that holds packets up is taken for its cause."""
+_HELD_UP = 100.0
+"""ms."""
 
 
 def verdict(snapshot: Snapshot, ports: Sequence[int] = ()) -> str:
@@ -17,7 +25,7 @@ def verdict(snapshot: Snapshot, ports: Sequence[int] = ()) -> str:
     streams = sorted(snapshot.streams, key=lambda stream: stream.media != "video")
     sentences = [sentence for stream in streams for sentence in _network(stream)]
     sentences.append(_machine(snapshot.socket))
-    sentences += [_late(stream) for stream in streams]
+    sentences += [_waiting(stream) for stream in streams]
     sentences += [_picture(stream) for stream in streams]
     sentences += [_sound(stream) for stream in streams]
     sentences.append(_unparsed(snapshot.socket))
@@ -62,11 +70,23 @@ def _network(stream: StreamSnapshot) -> list[str]:
     if counts.lost_network:
         loss = ratios(counts)["network_loss"]
         sentences.append(f"The network lost {loss} of the {name}{_runs(stream)}.")
+        sentences.append(_congestion(stream, loss))
     else:
         sentences.append(f"The network lost nothing of the {name} (0/{counts.sent}{_bound(counts.sent)}).")
     if counts.lost_sender:
         sentences.append(f"The sender could not hand over {Ratio(counts.lost_sender, counts.sent)} of the {name}.")
     return sentences
+
+
+def _congestion(stream: StreamSnapshot, loss: Ratio) -> str:
+    """Packets that wait long before others are lost stand in a queue that runs over."""
+    held = stream.delay_variation_ms.p95 if stream.delay_variation_ms is not None else None
+    if held is None or held < _HELD_UP or (loss.value or 0.0) < _CONGESTED:
+        return ""
+    return (
+        f"One packet in twenty was held up by {held:.0f} ms or more: the path seems to carry less than is sent,"
+        " so let the sender send less (--bitrate)."
+    )
 
 
 def _bound(sent: int) -> str:
@@ -91,12 +111,23 @@ def _machine(socket: SocketSnapshot) -> str:
     )
 
 
-def _late(stream: StreamSnapshot) -> str:
-    late = stream.ledger.late
+def _waiting(stream: StreamSnapshot) -> str:
+    """What came too late, and what buffer would have been enough."""
+    late, name = stream.ledger.late, _stream_name(stream)
+    enough = buffer_for(stream.needed_buffer, _ENOUGH)
+    milliseconds = None if enough is None else _rounded_up(enough)
     if not late:
-        return ""
+        return "" if milliseconds is None else f"{milliseconds} ms of buffer would have been enough for the {name}."
     share = Ratio(late, stream.ledger.sent if stream.ledger.sent_known else stream.ledger.span)
-    return f"{share} of the {_stream_name(stream)} came too late to be played: a longer --latency would have kept it."
+    told = f"{share} of the {name} came too late to be played"
+    if milliseconds is None:
+        return f"{told}: a longer --latency would have kept it."
+    return f"{told}: {milliseconds} ms of buffer would have been enough (--latency {milliseconds}ms)."
+
+
+def _rounded_up(milliseconds: float) -> int:
+    step = 1 if milliseconds <= 20 else 5
+    return max(1, step * math.ceil(milliseconds / step))
 
 
 def _picture(stream: StreamSnapshot) -> str:

@@ -11,7 +11,16 @@ from protocol.command.check import buffer_advice
 from receiver.media import AudioPlayoutStatistics, VideoPlayoutStatistics
 from receiver.report.document import document
 from receiver.report.line import line
-from receiver.report.snapshot import Snapshot, SocketSnapshot
+from receiver.report.snapshot import (
+    Bursts,
+    EModel,
+    Estimate,
+    GilbertElliott,
+    Percentiles,
+    Snapshot,
+    SocketSnapshot,
+    Traffic,
+)
 from receiver.report.text import final_text
 from receiver.report.verdict import verdict
 from tests.receiver.report.example import audio, counts, snapshot, video
@@ -76,6 +85,20 @@ def test_only_the_newest_epoch_is_in_the_line() -> None:
          f" larger one with `{buffer_advice()}`"),
         (snapshot(video(counts(10)), kernel_drops=8, kernel_drops_exact=False), "dropped at least 8"),
         (snapshot(video(counts(200, late=2))), "1.00 % (2/200) of the video came too late to be played"),
+        (
+            snapshot(video(counts(200, late=2), needed_buffer=((0.0, 0.9), (41.2, 0.01), (83.5, 0.0)))),
+            "1.00 % (2/200) of the video came too late to be played: 85 ms of buffer would have been enough"
+            " (--latency 85ms).",
+        ),
+        (
+            snapshot(audio(counts(5000), needed_buffer=((0.0, 0.9), (8.3, 0.001), (400.0, 0.0)))),
+            "9 ms of buffer would have been enough for the sound.",
+        ),
+        (
+            snapshot(video(counts(1000, lost=20), delay_variation_ms=Percentiles(None, 80.0, 180.0, 190.0))),
+            "One packet in twenty was held up by 180 ms or more: the path seems to carry less than is sent, so let the"
+            " sender send less (--bitrate).",
+        ),
         (snapshot(video(counts(10))), "The picture never froze."),
         (
             snapshot(video(counts(10), video=FROZEN)),
@@ -128,6 +151,39 @@ def test_the_final_text_has_a_block_for_each_stream() -> None:
     assert "  network    jitter 3.2 ms, round trip 41.0 ms" in lines
     assert "  packets    unknown sent, 1000 arrived, 0 lost, 0 late, 0 reordered, 0 duplicates" in lines
     assert "not understood: 3 version" in lines
+
+
+def test_the_final_text_has_every_derived_figure() -> None:
+    part = Estimate(0.25, 0.2, 0.3)
+    taken = snapshot(
+        audio(
+            counts(1000, lost=8),
+            late_runs={3: 1},
+            bursts=Bursts(16, 2, 0.5, 0.001, 120.0, 9000.0),
+            gilbert_elliott=GilbertElliott(part, part, part, part),
+            reordering_extent={1: 3, 12: 1},
+            reordering_late_ms=Percentiles(None, 1.0, 7.5, 8.0),
+            delay_variation_ms=Percentiles(None, 1.0, 5.0, 9.0, 30.0),
+            one_way_delay_ms=20.0,
+            one_way_delay_error_ms=12.5,
+            rtt_ms=25.0,
+            clock_skew_ppm=-31.4,
+            needed_buffer=((0.0, 0.9), (5.0, 0.01), (30.0, 0.0)),
+            e_model=EModel(80.2, 4.03, 150.0, 0.008, 1.5, 0.0, 20.0),
+            traffic=Traffic(120_000, 0, 40_000, 900),
+        )
+    )
+    lines = final_text(report(taken)).splitlines()
+    assert "  late runs  1 of 3" in lines
+    assert "  bursts     2 of 120 ms on average, 50.0 % lost or late in them, 0.10 % between them" in lines
+    assert any("good to bad 25 % (20 to 30)" in line for line in lines)
+    assert "  reordering by up to 12 packets; 7.5 ms of buffer would have put 95 % of them in order" in lines
+    assert "  network    jitter not measured, round trip 25.0 ms, one way 20.0 ± 12.5 ms" in lines
+    assert "  delay      above the least: 50 % 1.0 ms, 95 % 5.0 ms, 99 % 9.0 ms, 99.9 % 30.0 ms" in lines
+    assert "  clocks     the sender's runs 31.4 ppm faster" in lines
+    assert "  needed     5.0 ms for 1 % late, 30.0 ms for 0.1 % late, 30.0 ms for none late" in lines
+    assert "  estimate   R 80, MOS 4.0 (E-model: 150.0 ms, 0.80 % missed, burst ratio 1.5)" in lines
+    assert "  traffic    120000 octets of media, 40000 octets of headers, 900 octets of RTCP" in lines
 
 
 def report(taken: Snapshot) -> dict[str, Any]:
