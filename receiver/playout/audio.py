@@ -16,9 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from receiver.media import AudioPlayoutStatistics, Samples
-from receiver.playout.follower import MAX_RATE, ClockFollower
-from receiver.playout.resample import Interpolator
-from receiver.playout.ring import SampleRing
+from receiver.playout.follower import ClockFollower
+from receiver.playout.playhead import Playhead
 
 _JUMP = 0.060
 _EARLY_JUMP = 0.020
@@ -30,8 +29,6 @@ _MARGIN = 3_000_000
 _DELAY_WINDOW = 4_000_000_000
 _CAPACITY = 4
 """s; what is pushed farther ahead is not kept."""
-_LONGEST_PUSH = 3
-"""s"""
 _LONGEST_GAP = 0.5
 _FADE = 0.005
 _TAIL = 0.010
@@ -48,12 +45,9 @@ class AudioTimeline:
         self.volume = 1.0
         self.muted = False
         self._lock = Lock()
-        self._ring: SampleRing | None = None
-        self._source_rate = rate
-        self._interpolator = Interpolator(rate, rate)
-        self._first = self._read = 0
-        self._fraction = 0.0
-        """the position that is played next, in samples of the source."""
+        self._head = Playhead(rate, channels)
+        self._started = False
+        """something was pushed."""
         self._anchor = (0, 0)
         """a timestamp, and when it is to be played."""
         self._playing = False
@@ -111,49 +105,45 @@ class AudioTimeline:
         """Sound that follows what was pushed before it, or overlaps it (the overlap is dropped), or leaves a gap."""
         sound = _with_channels(samples.samples, self.channels)
         with self._lock:
-            gap = 0 if self._ring is None else samples.timestamp - self._ring.end
-            if self._ring is None or samples.rate != self._source_rate or abs(gap) > _LONGEST_GAP * samples.rate:
+            gap = samples.timestamp - self._head.end
+            same = self._started and samples.rate == self._head.source_rate
+            if not same or abs(gap) > _LONGEST_GAP * samples.rate:
                 self._restart(samples)
             elif gap > 0:
                 self._bridge(gap)
                 sound = _faded_in(sound, round(_FADE * samples.rate))
             elif gap < 0:
                 sound = sound[-gap:]
-            assert self._ring is not None
-            if not len(sound) or self._ring.end - self._read > _CAPACITY * self._source_rate:
+            if not len(sound) or self._head.ahead > _CAPACITY * samples.rate:
                 return
             self._anchor = samples.timestamp, samples.playout_time
-            self._ring.append(sound)
+            self._head.ring.append(sound)
             self._count_concealed(samples, len(sound))
 
     def _restart(self, samples: Samples) -> None:
         """Another stream, or the same after a long silence."""
         if self._playing:
             self._end(self._mirrored_tail())
-        if samples.rate != self._source_rate:
-            self._source_rate = samples.rate
-            self._interpolator = Interpolator(samples.rate, self.rate)
-        self._ring = SampleRing((_CAPACITY + _LONGEST_PUSH) * samples.rate, self.channels, samples.timestamp)
-        self._first = self._read = samples.timestamp
-        self._fraction = 0.0
+        self._head.start(samples.rate, samples.timestamp)
+        self._started = True
 
     def _bridge(self, gap: int) -> None:
         """Nothing was pushed for `gap` samples: silence while playing, nothing at all while stalled."""
-        assert self._ring is not None
-        if not self._playing and self._ring.end - self._read <= 2 * self._interpolator.half:
-            self._ring.append(np.zeros((gap, self.channels), np.float32))
-            self._read, self._fraction = self._ring.end, 0.0
+        head, silence = self._head, np.zeros((gap, self.channels), np.float32)
+        if not self._playing and head.ahead <= 2 * head.margin:
+            head.ring.append(silence)
+            head.move_to(head.end)
             return
-        fade = min(round(_FADE * self._source_rate), self._ring.end - self._read)
-        edge = self._ring.view(self._ring.end - fade, self._ring.end)
+        fade = min(round(_FADE * head.source_rate), head.ahead)
+        edge = head.ring.view(head.end - fade, head.end)
         edge *= np.linspace(1, 0, fade, dtype=np.float32)[:, None]
-        self._ring.append(np.zeros((gap, self.channels), np.float32))
-        frames = round(gap * self.rate / self._source_rate)
+        head.ring.append(silence)
+        frames = round(gap * self.rate / head.source_rate)
         self._count(concealed_samples=frames, silent_concealed_samples=frames, concealment_events=1)
 
     def _count_concealed(self, samples: Samples, length: int) -> None:
         if samples.concealed:
-            frames = round(length * self.rate / self._source_rate)
+            frames = round(length * self.rate / samples.rate)
             silent = 0 if samples.samples.any() else frames
             self._count(
                 concealed_samples=frames,
@@ -168,7 +158,7 @@ class AudioTimeline:
         """The next `frames` for the device, shape (frames, channels), the first of which it is handed at `now`."""
         output = np.zeros((frames, self.channels), np.float32)
         with self._lock:
-            if self._ring is not None:
+            if self._started:
                 waiting, idle = self._waiting, self._resting or self._stalled >= _IDLE
                 silent = 0 if self._playing else self._begin(frames, now)
                 if silent < frames:
@@ -182,7 +172,7 @@ class AudioTimeline:
         """Frames of silence until sound is due, and there is enough of it: `frames` when not in this pull."""
         late = self._error(now)
         silent = max(0, round(-late * self.rate))
-        if silent >= frames or self._missing(frames - silent):
+        if silent >= frames or self._head.needed(frames - silent) > self._head.ahead:
             return frames
         if late > 0:
             silent = self._accept(late, frames)
@@ -195,13 +185,11 @@ class AudioTimeline:
     def _accept(self, late: float, frames: int) -> int:
         """Sound that was to be played `late` s ago: play it late, or when that is too much, leave out what is too old.
         Returns the frames of silence before it."""
-        assert self._ring is not None
         if self._delay + late * 1e9 > _MAX_DELAY:
-            room = self._ring.end - self._read - self._needed(frames)
-            skipped = max(0, min(round(late * self._source_rate), room))
-            self._read += skipped
-            late -= skipped / self._source_rate
-            self._count(removed_samples_for_acceleration=round(skipped * self.rate / self._source_rate))
+            room = self._head.ahead - self._head.needed(frames)
+            skipped = max(0, min(round(late * self._head.source_rate), room))
+            self._leave_out(skipped)
+            late -= skipped / self._head.source_rate
         if late <= 0:
             return 0
         self._delay = min(_MAX_DELAY, self._delay + round(late * 1e9))
@@ -217,13 +205,13 @@ class AudioTimeline:
                 self._count(inserted_samples_for_deceleration=len(output))
                 return
             rate = 1.0
-        step = rate * self._source_rate / self.rate
-        ready = self._ready(step, len(output))
-        output[:ready] = self._render(step, ready)
+        step = rate * self._head.source_rate / self.rate
+        ready = self._head.ready(step, len(output))
+        output[:ready] = self._head.render(step, ready)
         if self._fresh:
             output[:ready] = _faded_in(output[:ready], round(_FADE * self.rate))
             self._fresh = False
-        self._advance(step, ready)
+        self._head.advance(step, ready)
         self._correct(rate, ready)
         if ready < len(output):
             self._run_out(output, ready)
@@ -247,21 +235,22 @@ class AudioTimeline:
 
     def _jump(self, error: float, frames: int) -> bool:
         """Far from where it should be: leave sound out, or stop until it is due. Whether either was done."""
-        assert self._ring is not None
-        distance = round(error * self._source_rate)
+        distance = round(error * self._head.source_rate)
         if distance < 0:
             self._end(self._upcoming_tail())
             self._waiting = True
             return True
-        room = self._ring.end - self._read - self._needed(frames)
-        if min(distance, room) < self._tolerated() * self._source_rate / 2:
+        skipped = min(distance, self._head.ahead - self._head.needed(frames))
+        if skipped < self._tolerated() * self._head.source_rate / 2:
             return False
         self._tail, self._fresh = self._upcoming_tail(), True
-        skipped = min(distance, room)
-        self._read += skipped
+        self._leave_out(skipped)
         self._follower.settle()
-        self._count(removed_samples_for_acceleration=round(skipped * self.rate / self._source_rate))
         return True
+
+    def _leave_out(self, samples: int) -> None:
+        self._head.skip(samples)
+        self._count(removed_samples_for_acceleration=round(samples * self.rate / self._head.source_rate))
 
     def _end(self, tail: NDArray[np.float32]) -> None:
         self._tail = tail
@@ -269,64 +258,22 @@ class AudioTimeline:
         self._stalled = 0
         self._follower.settle()
 
-    # -- position ---------------------------------------------------------------------------------------------
+    # -- time -------------------------------------------------------------------------------------------------
 
     def _error(self, now: int) -> float:
         """s by which the next sample is behind its playout time (and the accepted delay) at `now`."""
         timestamp, playout_time = self._anchor
-        ahead = self._read - timestamp + self._fraction
-        return (now - self._delay - playout_time) / 1e9 - ahead / self._source_rate
+        ahead = self._head.position - timestamp + self._head.fraction
+        return (now - self._delay - playout_time) / 1e9 - ahead / self._head.source_rate
 
     def _tolerated(self) -> float:
         """s of error that is not removed at one stroke."""
-        return _EARLY_JUMP if self._read - self._first < _EARLY * self._source_rate else _JUMP
-
-    def _exact(self, step: float) -> bool:
-        """Samples can be copied as they are."""
-        return step == 1.0 and self._fraction == 0.0
-
-    def _needed(self, frames: int) -> int:
-        """Source samples that `frames` take at the nominal rate."""
-        step = self._source_rate / self.rate
-        if self._exact(step):
-            return frames
-        return self._interpolator.reach(self._fraction, step * (1 + MAX_RATE), frames)
-
-    def _missing(self, frames: int) -> bool:
-        assert self._ring is not None
-        return self._read + self._needed(frames) > self._ring.end
-
-    def _ready(self, step: float, frames: int) -> int:
-        """How many of `frames` the pushed samples suffice for."""
-        assert self._ring is not None
-        available = self._ring.end - self._read
-        if self._exact(step):
-            return min(frames, max(0, available))
-        usable = (available - self._interpolator.half - 1 - self._fraction) / step + 1
-        return int(min(frames, max(0, usable)))
-
-    def _render(self, step: float, frames: int) -> NDArray[np.float32]:
-        """The next `frames`, without moving on; there must be enough."""
-        assert self._ring is not None
-        if not frames:
-            return np.zeros((0, self.channels), np.float32)
-        if self._exact(step):
-            return self._ring.view(self._read, self._read + frames)
-        before = self._interpolator.half
-        reach = self._interpolator.reach(self._fraction, step, frames)
-        source = self._ring.view(self._read - before, self._read + reach)
-        return self._interpolator.read(source, before + self._fraction, step, frames)
-
-    def _advance(self, step: float, frames: int) -> None:
-        position = self._fraction + step * frames
-        self._read += int(position)
-        self._fraction = position - int(position)
+        played = self._head.position - self._head.first
+        return _EARLY_JUMP if played < _EARLY * self._head.source_rate else _JUMP
 
     def _watch_headroom(self, step: float, frames: int) -> None:
         """Every 4 s, gives back half of the delay that was not needed."""
-        assert self._ring is not None
-        spare = self._ring.end - self._read - (0 if self._exact(step) else self._interpolator.half)
-        self._headroom = min(self._headroom, spare * 1_000_000_000 // self._source_rate)
+        self._headroom = min(self._headroom, self._head.spare(step) * 1_000_000_000 // self._head.source_rate)
         self._window += frames * 1_000_000_000 // self.rate
         if self._window >= _DELAY_WINDOW:
             self._delay -= min(self._delay, max(0, self._headroom - _MARGIN) // 2)
@@ -340,9 +287,9 @@ class AudioTimeline:
 
     def _upcoming_tail(self) -> NDArray[np.float32]:
         """What would have come next, fading."""
-        step = self._source_rate / self.rate
-        frames = self._ready(step, round(_FADE * self.rate))
-        return self._render(step, frames) * np.linspace(1, 0, frames, dtype=np.float32)[:, None]
+        step = self._head.source_rate / self.rate
+        frames = self._head.ready(step, round(_FADE * self.rate))
+        return self._head.render(step, frames) * np.linspace(1, 0, frames, dtype=np.float32)[:, None]
 
     def _mix_tail(self, output: NDArray[np.float32]) -> None:
         mixed = min(len(self._tail), len(output))

@@ -102,7 +102,7 @@ def test_resampled_sound_is_clean() -> None:
     rig = Rig(AudioTimeline(48000, 1), sine(1000, 48000), skew=100e-6)
     rig.run(60 * SECOND)
     played = rig.run(200 * MS).astype(np.float64)
-    assert rig.timeline._fraction != 0.0, "not resampling"
+    assert rig.timeline._head.fraction != 0.0, "not resampling"
     assert signal_to_noise(played, 1000 * (1 + 100e-6), 48000) > 60
 
 
