@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from receiver.media import Format, StreamKey
 
@@ -95,12 +95,18 @@ class AllEnded:
 
 @dataclass(frozen=True, slots=True)
 class ReportDue:
-    """All streams of one far end are final: it wants our report."""
+    """All streams of one far end are final, and what came of them has been played: it wants our report."""
 
     ssrc: int
-    """one of its streams."""
+    """one of its streams: the report is for this."""
+    ssrcs: frozenset[int]
+    """all of its streams: the report is about these."""
     path: Hashable
     time: int
+
+    def at(self, time: int) -> ReportDue:
+        """The same at another moment."""
+        return replace(self, time=time)
 
     def __str__(self) -> str:
         return f"the report goes to {self.path}"

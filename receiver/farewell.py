@@ -8,10 +8,12 @@ from protocol.datagram import Transmission
 from protocol.rtcp import report_pieces
 from protocol.rtcp.app import App
 from protocol.rtcp.report_exchange import ReportExchange
-from receiver.events import PeerReport
+from receiver.events import PeerReport, ReportDue
 
 PATIENCE = 1_500_000_000
 """ns that a sender's report is waited for, once ours is on its way."""
+LONGEST = 1_500_000_000
+"""ns that a report waits for what has come to be played: senders do not wait much longer."""
 
 
 class Farewell:
@@ -19,32 +21,46 @@ class Farewell:
 
     def __init__(self, ssrc: int, cname: str) -> None:
         self._ssrc = ssrc
-        self._exchange = ReportExchange(ssrc, cname)
-        self._awaited: dict[Hashable, int] = {}
-        """by a sender's path, until when its report is waited for."""
+        self._exchange = ReportExchange(cname)
+        self._due: list[ReportDue] = []
+        self._awaited: dict[int, int] = {}
+        """SSRC of a sender → until when its report is waited for."""
+
+    def plan(self, due: ReportDue, now: int) -> None:
+        """A report is due at `due.time`, or a little after `now` if that is too far."""
+        self._due.append(due if due.time <= now + LONGEST else due.at(now + LONGEST))
+
+    def take_due(self, until: int) -> list[ReportDue]:
+        """Once, those that are due by then."""
+        taken = [due for due in self._due if due.time <= until]
+        self._due = [due for due in self._due if due.time > until]
+        return taken
 
     def offer(self, to: int, data: bytes, path: Hashable, now: int) -> None:
         """Our report for a sender."""
-        self._exchange.offer(to, data, path, now)
-        self._awaited[path] = now + PATIENCE
+        self._exchange.offer(self._ssrc, to, data, path, now)
+        self._awaited[to] = now + PATIENCE
 
     def handle(self, packet: App, path: Hashable, now: int) -> list[PeerReport]:
         """An APP packet; raises ProtocolError for one of ours that cannot be read."""
         part = report_pieces.parse(packet)
-        if part is None or part.to != self._ssrc:
+        if part is None or part.to != self._ssrc or part.ssrc not in self._awaited:
             return []
         report = self._exchange.receive(part, path, now)
         if report is None:
             return []
-        self._awaited.pop(path, None)
+        self._awaited[part.ssrc] = 0
         return [PeerReport(part.ssrc, report, now)]
 
     def poll(self, now: int) -> list[Transmission]:
         return self._exchange.poll(now)
 
-    def next_time(self, now: int) -> int | None:
-        return self._exchange.next_time(now)
+    def next_time(self) -> int | None:
+        times = [due.time for due in self._due]
+        exchange = self._exchange.next_time()
+        return min(times if exchange is None else [*times, exchange], default=None)
 
     def over(self, now: int) -> bool:
-        """Nothing is on its way, nor waited for."""
-        return not self._exchange.busy(now) and all(now >= until for until in self._awaited.values())
+        """No report is due, on its way, or waited for."""
+        waiting = any(now < until for until in self._awaited.values())
+        return not (self._due or self._exchange.busy(now) or waiting)

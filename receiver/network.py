@@ -34,7 +34,8 @@ class Network:
         self._transport, self._session = transport, session
         self._on_units, self._on_event, self._on_failure = on_units, on_event, on_failure
         self._commands: queue.SimpleQueue[Command] = queue.SimpleQueue()
-        self._closing = False
+        self._closing = self._leaving = False
+        self._ended = threading.Event()
         self._statistics = session.statistics()
         self._thread = threading.Thread(target=self._run, name="network", daemon=True)
 
@@ -59,9 +60,15 @@ class Network:
             answered.wait(timeout)
         return self._statistics
 
-    def close(self, timeout: float = 3.0) -> None:
-        """Drains the socket, closes the session, hands out the rest."""
+    def end(self, timeout: float = 3.0) -> None:
+        """Drains the socket, closes the session, hands out the rest. Until `close`, reports may still be offered."""
         self._closing = True
+        self._transport.wake()
+        self._ended.wait(timeout)
+
+    def close(self, timeout: float = 3.0) -> None:
+        """Lets reports be exchanged, for a second at most, and leaves."""
+        self._closing = self._leaving = True
         self._transport.wake()
         self._thread.join(timeout)
 
@@ -72,12 +79,18 @@ class Network:
             self._turn(time.monotonic_ns())
             self._session.close(time.monotonic_ns())
             self._deliver()
+            self._ended.set()
+            while not self._leaving:
+                self._turn(self._session.next_timeout())
+            self._turn(time.monotonic_ns())
             self._exchange_reports(time.monotonic_ns() + _LAST_WORDS)
             self._session.leave()
             self._deliver()
             self._statistics = self._session.statistics()
         except Exception as error:
             self._on_failure(error)
+        finally:
+            self._ended.set()
 
     def _exchange_reports(self, until: int) -> None:
         while (now := time.monotonic_ns()) < until and not self._session.settled(now):

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from protocol import peer_report
@@ -73,6 +74,7 @@ class Receiver:
         self._events: list[ReportEvent] = []
         self._peers: dict[int, dict[str, Any]] = {}
         """senders' reports."""
+        self._owed: list[ReportDue] = []
         self._failure: Exception | None = None
         self._output_error: str | None = None
         self._snapshot = Snapshot(0.0)
@@ -142,13 +144,16 @@ class Receiver:
         return self._conclude()
 
     def _close(self) -> None:
-        self._network.close()
+        self._network.end()
         self._playback.close()
         self._outputs.close()
-        for writer in (self._recorder, self._capture):
-            if writer is not None:
-                writer.close()
+        if self._recorder is not None:
+            self._recorder.close()
         self._look()
+        self._network.call(self._offer_owed)
+        self._network.close()
+        if self._capture is not None:
+            self._capture.close()
         self._transport.close()
         if self._dashboard is not None:
             self._dashboard.close()
@@ -244,7 +249,7 @@ class Receiver:
 
     def _event(self, event: Event) -> None:
         if isinstance(event, ReportDue):
-            self._offer_report(event)
+            self._owe_report(event)
             return
         if isinstance(event, PeerReport):
             self._take_report(event)
@@ -258,10 +263,23 @@ class Receiver:
         if isinstance(event, AllEnded) and self._config.exit_on_end:
             self._stop.set()
 
-    def _offer_report(self, event: ReportDue) -> None:
+    def _owe_report(self, event: ReportDue) -> None:
+        """At the end of the run it waits until all has been played and nothing changes any more."""
+        if self._stop.is_set():
+            self._owed.append(event)
+            return
         now = time.monotonic_ns()
-        report = self._report(self._collect(self._session.statistics(), now, {}))
-        self._session.offer_report(event.ssrc, peer_report.pack(report), event.path, now)
+        self._offer_report(self._session, event, self._collect(self._session.statistics(), now, {}))
+
+    def _offer_owed(self, session: ReceiverSession) -> None:
+        for event in self._owed:
+            self._offer_report(session, event, self._snapshot)
+
+    def _offer_report(self, session: ReceiverSession, event: ReportDue, snapshot: Snapshot) -> None:
+        """To a sender, about its own streams."""
+        streams = tuple(stream for stream in snapshot.streams if stream.ssrc in event.ssrcs)
+        report = self._report(replace(snapshot, streams=streams))
+        session.offer_report(event.ssrc, peer_report.pack(report), event.path, time.monotonic_ns())
 
     def _take_report(self, event: PeerReport) -> None:
         try:

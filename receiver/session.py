@@ -33,7 +33,7 @@ from receiver.answers import Answers
 from receiver.config import Latency
 from receiver.events import Event, Goodbye, KeyFrameRequested, ReportDue, StreamEnded, StreamStarted
 from receiver.exchange import echo_to
-from receiver.farewell import Farewell
+from receiver.farewell import LONGEST, Farewell
 from receiver.jitter.sync import Offset, extras
 from receiver.jitter.target import policy
 from receiver.media import AccessUnit, Format, StreamKey
@@ -44,6 +44,10 @@ from receiver.stream import Stream, StreamStatistics
 
 MAX_ENDED = 256
 """ended streams kept for the report."""
+PLAYED = 250_000_000
+"""ns after its playout time at which a packet has been played, also by a slow device."""
+ABSENT = 3_000_000_000
+"""ns of silence after which no sender waits for a report."""
 TICK = 100_000_000
 """ns between looks at what no packet triggers: silence, closing, lip-sync."""
 
@@ -107,7 +111,7 @@ class ReceiverSession:
         self._presence = Presence()
         self._goodbyes: list[Transmission] = []
         self._closed = False
-        """media that comes now is not for us any more."""
+        """what comes now changes no figure: it is about the exchange of reports."""
         self._output = SessionOutput()
         self._datagrams = self._kernel_drops = 0
         self._unparsed: Counter[str] = Counter()
@@ -119,16 +123,17 @@ class ReceiverSession:
     def handle_datagrams(self, batch: Batch, now: int) -> None:
         """Whatever arrived along one path; nothing in it can raise."""
         control = rtcp_mask(batch)
-        if self._closed:
-            self._datagrams += int(np.count_nonzero(control))
-        else:
-            self._datagrams += len(batch)
-            if batch.kernel_drops:
-                self._drop_locally(batch)
-        if not self._closed and not control.all():
-            self._handle_rtp(parse_batch(batch), ~control, batch, now)
+        if not self._closed:
+            self._count(batch)
+            if not control.all():
+                self._handle_rtp(parse_batch(batch), ~control, batch, now)
         for index in np.flatnonzero(control):  # a report that comes with its stream's first packets finds it known
             self._handle_rtcp(batch.datagram(int(index)), int(batch.arrival_times[index]), batch.path, now)
+
+    def _count(self, batch: Batch) -> None:
+        self._datagrams += len(batch)
+        if batch.kernel_drops:
+            self._drop_locally(batch)
 
     def _drop_locally(self, batch: Batch) -> None:
         """The kernel dropped datagrams before this batch, of any stream whose packets lie in the same queue."""
@@ -145,8 +150,8 @@ class ReceiverSession:
         self._end_sources([s for s in self._sources if s.ends_at is not None and s.ends_at <= now], now)
         if now >= self._next_tick:
             self._tick(now)
-        if self._farewell.over(now):
-            self._output.events += self._presence.all_ended(self._alive(), now)
+        self._output.events += self._presence.all_ended(self._alive(), now)
+        self._output.events += self._farewell.take_due(now)
         self._output.transmissions += self._farewell.poll(now)
         self._output.transmissions += self._answers.reports(now)
         for transmission, streams in self._answers.requests(now):
@@ -170,7 +175,7 @@ class ReceiverSession:
     def next_timeout(self) -> int:
         """Monotonic ns of the next `handle_timeout`."""
         last_tick = self._next_tick - TICK
-        times = [self._next_tick, self._answers.next_time(last_tick), self._farewell.next_time(last_tick)]
+        times = [self._next_tick, self._answers.next_time(last_tick), self._farewell.next_time()]
         times += [stream.next_deadline() for stream in self._alive()]
         times += [source.ends_at for source in self._sources]
         return min(time for time in times if time is not None)
@@ -192,9 +197,10 @@ class ReceiverSession:
         self._farewell.offer(to, data, path, now)
 
     def close(self, now: int) -> None:
-        """Everything held comes out, the accounts are final. Then `leave`, once reports have been exchanged."""
+        """Everything held comes out, the accounts are final, reports are due; then `leave`, once they are exchanged."""
         self._closed, self._goodbyes = True, self._answers.goodbye(now)
         self._end_sources([source for source in self._sources if source.playing is not None], now, "closed here")
+        self._output.events += self._farewell.take_due(now + LONGEST)
         self._unparsed["unconfirmed"] += self._sources.waiting
         if not self._config.reports:
             self.leave()
@@ -318,8 +324,10 @@ class ReceiverSession:
             packets = compound.parse(data)
             for packet in packets:
                 self._handle_packet(packet, arrival, path, now)
+            if isinstance(packets[0], SenderReport) and (source := self._sources.get(packets[0].ssrc)) is not None:
+                source.reported(len(data))
         except ProtocolError as error:
-            self._unparsed[error.reason] += 1
+            self._unparsed[error.reason] += not self._closed
 
     def _handle_packet(self, packet: RtcpPacket, arrival: int, path: Hashable, now: int) -> None:
         match packet:
@@ -378,13 +386,24 @@ class ReceiverSession:
         return [stream for source in self._sources if (stream := source.playing) is not None]
 
     def _end_sources(self, sources: list[Source], now: int, why: str = "") -> None:
-        """These, and where none of a far end's is left, that wants our report."""
+        """These. A sender of ours of whose streams none is left wants our report, once they have been played."""
         for source in sources:
             self._end_source(source, why or source.why_ended, now)
-        if self._config.reports:
-            left = {self._answers.path(source) for source in self._sources if source.playing is not None}
-            ended = {self._answers.path(source): source.ssrc for source in sources if source.reads_reports}
-            self._output.events += [ReportDue(ssrc, path, now) for path, ssrc in ended.items() if path not in left]
+        if not self._config.reports:
+            return
+        left = {source.far_end for source in self._sources if source.playing is not None}
+        for far_end in {source.far_end: None for source in sources if source.far_end not in left}:
+            self._plan_report([source for source in self._sources if source.far_end == far_end], now)
+
+    def _plan_report(self, sources: list[Source], now: int) -> None:
+        """All streams of one sender have ended."""
+        told = [source for source in sources if source.reads_reports]
+        if not told or all(source.quiet_for(now) > ABSENT for source in told):
+            return
+        played = [time for s in sources if s.stream is not None and (time := s.stream.played_by()) is not None]
+        due = now if self._closed else max([now, *(time + PLAYED for time in played)])
+        ssrcs = frozenset(source.ssrc for source in sources)
+        self._farewell.plan(ReportDue(told[0].ssrc, ssrcs, self._answers.path(told[0]), due), now)
 
     def _end_source(self, source: Source, why: str, now: int) -> None:
         source.end()

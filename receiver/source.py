@@ -129,6 +129,15 @@ class Source:
         """The newest numbering, while it goes on."""
         return None if self.stream is None or self.stream.ended else self.stream
 
+    def quiet_for(self, now: int) -> int:
+        """ns since packets or a sender report came."""
+        return now - max(self._heard, self._reported)
+
+    @property
+    def far_end(self) -> Hashable:
+        """The same for all streams of one sender: its name, or its address while that is not known."""
+        return self.path if self.cname is None else self.cname
+
     @property
     def packets(self) -> int:
         """Of the newest numbering."""
@@ -154,6 +163,11 @@ class Source:
         if self.stream is not None:
             self._apply_report(self.stream, self.stream.newest_timestamp)
             self.stream.ledger.report_count(report.packet_count, arrival, self._listening_since)
+
+    def reported(self, octets: int) -> None:
+        """A datagram with a sender report about it came."""
+        if self.stream is not None:
+            self.stream.reported(octets)
 
     def echoed(self, echo: Echo, arrival: int) -> None:
         """Our clock's reading came back with the sender report that arrived at the same moment."""

@@ -185,6 +185,10 @@ class Stream:
         """Monotonic ns at which what was captured at `timestamp` (unwrapped) is to be played."""
         return self.clock.local_time(timestamp) + self._target.delay + self.extra
 
+    def played_by(self) -> int | None:
+        """When the last packet that came is played, monotonic ns; None before the first."""
+        return self.playout_time(self.newest_timestamp) if self.packets else None
+
     def playout_offset(self) -> int | None:
         """Playout here minus capture by the sender's wall clock, without lip-sync, ns; None before the first SR."""
         transit = self.least_transit()

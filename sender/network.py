@@ -21,6 +21,8 @@ from sender.transport import Path, Transport
 _PUBLISH = 500_000_000  # ns between snapshots
 _QUIET = 3_000_000_000  # ns without a refusal after which somebody listens: systems send few, but one a second
 _MAX_EVENTS = 1000
+_MAX_REPORTS = 64
+"""of receivers, for each target."""
 
 
 @dataclass(slots=True)
@@ -174,13 +176,23 @@ class Network:
     def _handle_report(self, target: _Target, event: PeerReport, now: int) -> None:
         """A receiver has said how it went, and is told the same from here."""
         try:
-            target.peers[event.ssrc] = peer_report.unpack(event.data)
+            report = peer_report.unpack(event.data)
         except ProtocolError as error:
             self._note(now, "peer_report", f"{event.ssrc:#010x} at {target.name}: {error}")
-            return
-        if self._report is not None:
-            self._publish(now)
-            target.session.offer_report(event.ssrc, peer_report.pack(self._report(self.snapshot)), now)
+        else:
+            if event.ssrc in target.peers or len(target.peers) < _MAX_REPORTS:
+                target.peers[event.ssrc] = report
+        self._publish(now)
+        target.session.offer_report(event.ssrc, self._own_report(target.session.report_limit), now)
+
+    def _own_report(self, limit: int) -> bytes | None:
+        """For a receiver; None when there is none, or none that small."""
+        if self._report is None:
+            return None
+        try:
+            return peer_report.pack(self._report(self.snapshot), limit)
+        except ValueError:
+            return None
 
     def _handle_refusals(self, now: int) -> None:
         for refusal in self._transport.unreachable():

@@ -35,7 +35,8 @@ _SWITCH_INTERVAL_S = 0.0005
 """How long Python lets a busy thread keep the network thread waiting."""
 _LOOK_S = 0.1
 """How often the calling thread looks whether something has ended; the network thread does not wait for it."""
-_FAREWELL_S = 4.0
+_FAREWELL_S = 6.0
+"""more than transmit.farewell ever takes."""
 _OTHER_PAYLOAD_TYPE = 118
 """for a format without one of its own: the receiver needs the SDP or --map."""
 _VIDEO_CLOCK_RATE = 90_000

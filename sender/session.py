@@ -106,7 +106,9 @@ class SenderSession:
         self._farewell: Farewell | None = None
         self._events: list[Event] = []
         self._references = References()
-        self._exchange = ReportExchange(streams[0].ssrc, cname)
+        self._exchange = ReportExchange(cname, max_datagram)
+        self._addressed: dict[int, int] = {}
+        """receiver → the stream that its report was addressed to, until it gets ours."""
         self._peers: dict[int, int] = {}
         self._peers_seen = 0
         self._received = 0
@@ -163,9 +165,16 @@ class SenderSession:
         if self._everyone_left():
             self._farewell.hurry(now)
 
-    def offer_report(self, to: int, data: bytes, now: int) -> None:
-        """Our report for the receiver with this SSRC, in answer to its own."""
-        self._exchange.offer(to, data, self._streams[0].config.rtcp_path, now)
+    @property
+    def report_limit(self) -> int:
+        """Octets that a report may have to be offered."""
+        return self._exchange.limit
+
+    def offer_report(self, to: int, data: bytes | None, now: int) -> None:
+        """Our report for the receiver with this SSRC, in answer to its own (`PeerReport`); None: it gets none."""
+        ssrc = self._addressed.pop(to, self._streams[0].config.ssrc)
+        if data is not None:
+            self._exchange.offer(ssrc, to, data, self._streams[self._by_ssrc[ssrc]].config.rtcp_path, now)
         if self._farewell is not None:
             self._farewell.reported(to)
 
@@ -192,7 +201,7 @@ class SenderSession:
         if self.closed:
             return None
         times = [stream.next_time() for stream in self._streams]
-        times.append(self._exchange.next_time(0))
+        times.append(self._exchange.next_time())
         times.append(self._schedule.next_time() if self._farewell is None else self._farewell.next_time())
         return min((time for time in times if time is not None), default=None)
 
@@ -223,7 +232,8 @@ class SenderSession:
             return [self._report(stream, now, final=True, goodbye=True) for stream in started]
         if not farewell.due(now):
             return []
-        return [self._report(s, now, final=True) for s in started if s.config.ssrc in farewell.waiting]
+        unheard = farewell.unheard(self._peers)
+        return [self._report(s, now, final=True) for s in started if s.config.ssrc in unheard]
 
     def _report(self, stream: OutgoingStream, now: int, *, final: bool = False, goodbye: bool = False) -> Transmission:
         report, sent = stream.sender_report(now), stream.range(final=final)
@@ -308,18 +318,24 @@ class SenderSession:
     def _handle_acknowledgement(self, message: sender_range.RangeAcknowledgement, now: int) -> None:
         index = self._by_ssrc.get(message.media_ssrc)
         if self._farewell is not None and index is not None and self._streams[index].last_sequence == message.last:
-            reporter = message.sender_ssrc if message.report_follows else None
-            self._farewell.acknowledge(message.media_ssrc, now, reporter)
+            self._farewell.acknowledge(
+                message.media_ssrc, message.sender_ssrc, now, report_follows=message.report_follows
+            )
 
     def _handle_report_part(self, part: ReportPiece | PieceAcknowledgement, now: int) -> None:
-        report = self._exchange.receive(part, self._streams[0].config.rtcp_path, now)
-        if report is not None:
+        path = self._streams[self._by_ssrc[part.to]].config.rtcp_path
+        report = self._exchange.receive(part, path, now)
+        if report is not None and len(self._addressed) < _MAX_PEERS:
+            self._addressed[part.ssrc] = part.to
             self._events.append(PeerReport(part.ssrc, report))
 
     def _handle_bye(self, sources: Iterable[int], reason: str, now: int) -> None:
         for ssrc in sources:
             if self._peers.pop(ssrc, None) is not None:
                 self._events.append(PeerLeft(ssrc, reason))
+            self._exchange.forget(ssrc)
+            if self._farewell is not None:
+                self._farewell.reported(ssrc)
         if self._farewell is not None and self._everyone_left():
             self._farewell.hurry(now)
 

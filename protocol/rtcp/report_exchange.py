@@ -6,53 +6,82 @@ from collections.abc import Hashable
 
 from protocol.datagram import Transmission
 from protocol.rtcp import compound
-from protocol.rtcp.app import App
-from protocol.rtcp.report_pieces import IncomingReports, OutgoingReport, PieceAcknowledgement, ReportPiece
+from protocol.rtcp.report_pieces import (
+    MAX_PIECES,
+    OVERHEAD,
+    PIECE_SIZE,
+    IncomingReports,
+    OutgoingReport,
+    PieceAcknowledgement,
+    ReportPiece,
+)
 from protocol.rtcp.rr import ReceiverReport
 from protocol.rtcp.sdes import CNAME, SdesChunk, SdesItem, SourceDescription
 
+_MOST = 16
+"""reports on their way at once; of more, the one offered first is given up."""
+
 
 class ReportExchange:
-    """`ssrc`, `cname`: of this end."""
+    """`cname`: of this end. `max_datagram`: octets of UDP payload."""
 
-    def __init__(self, ssrc: int, cname: str) -> None:
-        self._ssrc, self._cname = ssrc, cname
-        self._incoming = IncomingReports(ssrc)
+    def __init__(self, cname: str, max_datagram: int = 1200) -> None:
+        self._cname = cname
+        room = max_datagram - len(self._head(0)) - OVERHEAD
+        self._size = max(4, min(PIECE_SIZE, room))
+        self._incoming = IncomingReports()
         self._outgoing: dict[int, tuple[OutgoingReport, Hashable]] = {}
-        self._answers: list[tuple[App, Hashable]] = []
+        self._answers: dict[tuple[int, bytes], tuple[PieceAcknowledgement, Hashable]] = {}
 
-    def offer(self, to: int, data: bytes, path: Hashable, now: int) -> None:
-        """A report for the end that has this SSRC; it replaces the one offered before."""
-        self._outgoing[to] = OutgoingReport(self._ssrc, to, data, now), path
+    @property
+    def limit(self) -> int:
+        """Octets that a report of ours may have."""
+        return MAX_PIECES * self._size
+
+    def offer(self, ssrc: int, to: int, data: bytes, path: Hashable, now: int) -> None:
+        """A report from us, by our name `ssrc`, for the end with the SSRC `to`; it replaces the one before.
+
+        Raises ValueError when it is above `limit`.
+        """
+        self._outgoing.pop(to, None)
+        self._outgoing[to] = OutgoingReport(ssrc, to, data, now, size=self._size), path
+        if len(self._outgoing) > _MOST:
+            del self._outgoing[next(iter(self._outgoing))]
+
+    def forget(self, to: int) -> None:
+        """This end has left."""
+        self._outgoing.pop(to, None)
 
     def receive(self, packet: ReportPiece | PieceAcknowledgement, path: Hashable, now: int) -> bytes | None:
-        """A whole report, once; `path`: where the answer goes."""
+        """Something meant for us; returns a whole report, once. `path`: where the answer goes."""
         if isinstance(packet, PieceAcknowledgement):
             if packet.ssrc in self._outgoing:
                 self._outgoing[packet.ssrc][0].acknowledge(packet, now)
             return None
         answer, whole = self._incoming.receive(packet)
-        self._answers.append((answer.to_app(), path))
+        self._answers[packet.ssrc, packet.digest] = answer, path
         return whole
 
     def poll(self, now: int) -> list[Transmission]:
-        """What leaves now."""
-        apps, self._answers = self._answers, []
+        """What leaves now. What was delivered or given up is forgotten."""
+        answers, self._answers = self._answers, {}
+        parts: list[tuple[ReportPiece | PieceAcknowledgement, Hashable]] = list(answers.values())
         for report, path in self._outgoing.values():
-            apps += [(piece.to_app(), path) for piece in report.take(now)]
-        return [Transmission([self._compound(app)], path) for app, path in apps]
+            parts += [(piece, path) for piece in report.take(now)]
+        self._outgoing = {to: each for to, each in self._outgoing.items() if not each[0].over(now)}
+        return [Transmission([self._head(part.ssrc) + bytes(part.to_app())], path) for part, path in parts]
 
     def busy(self, now: int) -> bool:
         """A report of ours is neither delivered nor given up."""
         return any(not report.over(now) for report, _ in self._outgoing.values())
 
-    def next_time(self, now: int) -> int | None:
-        """When `poll` has something; None while there is nothing."""
+    def next_time(self) -> int | None:
+        """When `poll` has something, 0 for at once; None while there is nothing."""
         if self._answers:
-            return now
-        times = [report.next_time() for report, _ in self._outgoing.values() if not report.over(now)]
-        return min((time for time in times if time is not None), default=None)
+            return 0
+        return min((report.next_time() for report, _ in self._outgoing.values()), default=None)
 
-    def _compound(self, app: App) -> bytes:
-        name = SourceDescription((SdesChunk(self._ssrc, (SdesItem(CNAME, self._cname),)),))
-        return compound.serialize([ReceiverReport(self._ssrc, ()), name, app])
+    def _head(self, ssrc: int) -> bytes:
+        """What every compound packet begins with."""
+        name = SourceDescription((SdesChunk(ssrc, (SdesItem(CNAME, self._cname),)),))
+        return compound.serialize([ReceiverReport(ssrc), name])

@@ -131,17 +131,15 @@ class OutgoingReport:
         self._on_their_way = set(chosen)
         return [self._pieces[index] for index in chosen]
 
-    def next_time(self) -> int | None:
-        """When something happens next; None when it is over for good."""
-        return min(self._next, self._deadline) if self._missing else None
+    def next_time(self) -> int:
+        """When something happens next: pieces leave, or it is over."""
+        return min(self._next, self._deadline) if self._missing else 0
 
 
 class IncomingReports:
     """Puts the reports of several reporters together; bounded: the one begun longest ago makes room."""
 
-    def __init__(self, ssrc: int) -> None:
-        """`ssrc`: our own, in acknowledgements."""
-        self._ssrc = ssrc
+    def __init__(self) -> None:
         self._reports: dict[tuple[int, bytes], _Assembly] = {}
 
     def __len__(self) -> int:
@@ -149,7 +147,7 @@ class IncomingReports:
         return len(self._reports)
 
     def receive(self, piece: ReportPiece) -> tuple[PieceAcknowledgement, bytes | None]:
-        """(what is to be answered; the report that this piece completes, once)."""
+        """Of a piece meant for us: (what is to be answered; the report that it completes, once)."""
         key = piece.ssrc, piece.digest
         report = self._reports.get(key)
         if report is None:
@@ -157,7 +155,7 @@ class IncomingReports:
                 del self._reports[next(iter(self._reports))]
             report = self._reports[key] = _Assembly(piece.count)
         whole = report.add(piece)
-        return PieceAcknowledgement(self._ssrc, piece.ssrc, piece.digest, report.received), whole
+        return PieceAcknowledgement(piece.to, piece.ssrc, piece.digest, report.received), whole
 
 
 class _Assembly:

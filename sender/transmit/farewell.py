@@ -1,46 +1,58 @@
-"""The end of a session: the final range, repeated until every stream's is acknowledged, then goodbye."""
+"""The end of a session: the final range, repeated until every stream's is acknowledged, reports, then goodbye."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 REPEAT = 100_000_000
 PATIENCE = 2_000_000_000
-REPORTS = 2_500_000_000
-"""ns that announced reports are waited for: the receiver lets what is on its way arrive first."""
+"""ns for which acknowledgements are waited for."""
+LONGEST = 4_000_000_000
+"""ns for which reports are that a receiver has announced: it lets what is on its way arrive and be played first."""
 
 
 class Farewell:
     """When to repeat the final range and when to stop. Times in monotonic ns."""
 
     def __init__(self, ssrcs: Iterable[int], now: int) -> None:
-        self.waiting = set(ssrcs)
-        """streams whose final range nobody has acknowledged."""
+        self._acknowledged: dict[int, set[int]] = {ssrc: set() for ssrc in ssrcs}
+        """stream → who has its final range."""
+        self._reporters: set[int] = set()
+        """who will send a report and has not yet."""
         self._next = now
         self._deadline = now + PATIENCE
-        self._reporters: set[int] = set()
+        self._latest = now + LONGEST
 
-    def acknowledge(self, ssrc: int, now: int, reporter: int | None = None) -> None:
-        """A receiver has this stream's final range; as `reporter` it will send its report."""
-        self.waiting.discard(ssrc)
-        if reporter is not None and not self._reporters:
-            self._deadline = now + REPORTS
-        if reporter is not None:
-            self._reporters.add(reporter)
-        if not self.waiting and not self._reporters:
-            self.hurry(now)
+    @property
+    def waiting(self) -> bool:
+        """A stream's final range has not been acknowledged by anybody, or an announced report not come."""
+        return bool(self._reporters) or not all(self._acknowledged.values())
 
-    def reported(self, reporter: int) -> None:
-        """Its report is here."""
-        self._reporters.discard(reporter)
+    def unheard(self, peers: Collection[int]) -> set[int]:
+        """Streams whose final range not every one of these receivers has acknowledged."""
+        return {ssrc for ssrc, by in self._acknowledged.items() if not by or not by.issuperset(peers)}
+
+    def acknowledge(self, ssrc: int, receiver: int, now: int, *, report_follows: bool = False) -> None:
+        """A receiver has this stream's final range."""
+        if ssrc not in self._acknowledged:
+            return
+        if report_follows and not any(receiver in by for by in self._acknowledged.values()):
+            self._reporters.add(receiver)
+            self._deadline = max(self._deadline, self._latest)
+        self._acknowledged[ssrc].add(receiver)
+        self._next = min(self._next, now) if not self.waiting else self._next
+
+    def reported(self, receiver: int) -> None:
+        """Its report is here, or will not come."""
+        self._reporters.discard(receiver)
 
     def hurry(self, now: int) -> None:
         """Nobody is there to wait for: end at the next occasion."""
-        self._deadline = self._next = min(now, self._deadline)
+        self._deadline = self._latest = self._next = min(now, self._deadline)
 
-    def over(self, now: int, *, busy: bool = False) -> bool:
+    def over(self, now: int, *, busy: bool) -> bool:
         """True when the goodbye is due; `busy`: our own report is on its way."""
-        return now >= self._deadline or not (self.waiting or self._reporters or busy)
+        return now >= self._deadline or not (self.waiting or busy)
 
     def due(self, now: int) -> bool:
         """True when the final range is to be sent (again); the next one is then later."""

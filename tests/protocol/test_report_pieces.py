@@ -87,7 +87,7 @@ def test_a_piece_outside_its_report_is_refused(place: tuple[int, int]) -> None:
 @pytest.mark.parametrize("size", [0, 1, PIECE_SIZE, PIECE_SIZE + 1, MAX_SIZE])
 def test_a_report_of_any_size_comes_whole_and_once(size: int) -> None:
     data = random.Random(size).randbytes(size)
-    incoming = IncomingReports(THERE)
+    incoming = IncomingReports()
     whole = [incoming.receive(piece)[1] for piece in pieces_of(data) * 2]
     assert [report for report in whole if report is not None] == [data]
 
@@ -102,7 +102,7 @@ def test_a_report_that_is_too_large_is_refused() -> None:
 def test_losses_copies_and_disorder_both_ways(loss: float, seed: int) -> None:
     """A way of 30 to 90 ms there and back, on which everything may be lost or come twice."""
     rng = random.Random(seed)
-    there, back = outgoing(), IncomingReports(THERE)
+    there, back = outgoing(), IncomingReports()
     flying: list[tuple[int, ReportPiece | PieceAcknowledgement]] = []
     came: list[bytes] = []
     now = START
@@ -126,8 +126,8 @@ def test_losses_copies_and_disorder_both_ways(loss: float, seed: int) -> None:
 
 def test_without_an_answer_all_pieces_have_their_turn_and_the_end_comes_after_two_seconds() -> None:
     there, sent = outgoing(), list[tuple[int, int]]()
-    now: int | None = START
-    while now is not None and not there.over(now):
+    now = START
+    while not there.over(now):
         sent += [(now - START, piece.index) for piece in there.take(now)]
         now = there.next_time()
     assert {index for _, index in sent} == set(range(21))
@@ -157,7 +157,7 @@ def test_acknowledgements_of_others_and_of_other_reports_change_nothing() -> Non
 
 
 def test_pieces_that_do_not_fit_together_are_forgotten_and_the_right_ones_still_make_a_report() -> None:
-    incoming, right = IncomingReports(THERE), pieces_of(REPORT)
+    incoming, right = IncomingReports(), pieces_of(REPORT)
     wrong = ReportPiece(HERE, THERE, right[0].digest, 3, right[0].count, b"junk")
     answers = [incoming.receive(piece) for piece in [wrong, *right]]
     assert [whole for _, whole in answers if whole is not None] == []
@@ -166,21 +166,21 @@ def test_pieces_that_do_not_fit_together_are_forgotten_and_the_right_ones_still_
 
 
 def test_a_piece_of_another_count_changes_nothing() -> None:
-    incoming, right = IncomingReports(THERE), pieces_of(REPORT)
+    incoming, right = IncomingReports(), pieces_of(REPORT)
     incoming.receive(right[0])
     answer, _ = incoming.receive(ReportPiece(HERE, THERE, right[0].digest, 1, 2, b"junk"))
     assert answer.received == 1
 
 
 def test_reports_of_several_come_beside_each_other() -> None:
-    incoming = IncomingReports(THERE)
+    incoming = IncomingReports()
     parts = [ReportPiece(ssrc, THERE, p.digest, p.index, p.count, p.data) for p in pieces_of(REPORT) for ssrc in (5, 6)]
     whole = [(piece.ssrc, report) for piece in parts if (report := incoming.receive(piece)[1]) is not None]
     assert whole == [(5, REPORT), (6, REPORT)]
 
 
 def test_junk_takes_no_more_memory_than_a_few_reports() -> None:
-    incoming = IncomingReports(THERE)
+    incoming = IncomingReports()
     for number in range(2000):
         digest = number.to_bytes(8)
         for index in range(3):
