@@ -393,15 +393,17 @@ class ReceiverSession:
             return
         left = {source.far_end for source in self._sources if source.playing is not None}
         for far_end in {source.far_end: None for source in sources if source.far_end not in left}:
-            self._plan_report([source for source in self._sources if source.far_end == far_end], now)
+            self._plan_report([s for s in self._sources if s.far_end == far_end and s.stream is not s.told], now)
 
     def _plan_report(self, sources: list[Source], now: int) -> None:
-        """All streams of one sender have ended."""
+        """All streams of one sender have ended; these it has not had a report about."""
         told = [source for source in sources if source.reads_reports]
         if not told or all(source.quiet_for(now) > ABSENT for source in told):
             return
         played = [time for s in sources if s.stream is not None and (time := s.stream.played_by()) is not None]
         due = now if self._closed else max([now, *(time + PLAYED for time in played)])
+        for source in sources:
+            source.told = source.stream
         ssrcs = frozenset(source.ssrc for source in sources)
         self._farewell.plan(ReportDue(told[0].ssrc, ssrcs, self._answers.path(told[0]), due), now)
 

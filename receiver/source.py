@@ -66,6 +66,8 @@ class Source:
         self._two_way = TwoWay()
         self.reads_reports = False
         """its sender is one of ours."""
+        self.told: Stream | None = None
+        """the numbering that its sender has had a report about."""
 
     # -- RTP --------------------------------------------------------------------------------------------------
 
@@ -166,8 +168,8 @@ class Source:
 
     def reported(self, octets: int) -> None:
         """A datagram with a sender report about it came."""
-        if self.stream is not None:
-            self.stream.reported(octets)
+        if self.playing is not None:
+            self.playing.reported(octets)
 
     def echoed(self, echo: Echo, arrival: int) -> None:
         """Our clock's reading came back with the sender report that arrived at the same moment."""

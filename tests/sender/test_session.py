@@ -12,18 +12,19 @@ from hypothesis import strategies as st
 from protocol import rtp
 from protocol.datagram import Batch, Transmission
 from protocol.ntp import ntp_from_unix, unix_from_ntp
-from protocol.rtcp import compound
+from protocol.rtcp import compound, report_pieces
 from protocol.rtcp import range as sender_range
 from protocol.rtcp.app import App
 from protocol.rtcp.bye import Bye
 from protocol.rtcp.fir import FullIntraRequest
 from protocol.rtcp.pli import PictureLossIndication
 from protocol.rtcp.report_block import ReportBlock
+from protocol.rtcp.report_exchange import ReportExchange
 from protocol.rtcp.rr import ReceiverReport
 from protocol.rtcp.sdes import SourceDescription
 from protocol.rtcp.sr import SenderReport
 from sender.media import AccessUnit
-from sender.session import KeyFrameRequested, PeerLeft, PeerSeen, SenderSession, StreamConfig
+from sender.session import KeyFrameRequested, PeerLeft, PeerReport, PeerSeen, SenderSession, StreamConfig
 
 SECOND = 1_000_000_000
 MS = 1_000_000
@@ -386,3 +387,96 @@ def test_nothing_is_taken_after_closing() -> None:
     session.poll(NOW + SECOND)
     session.send(0, picture(100), NOW + SECOND)
     assert media(session.poll(NOW + SECOND).transmissions) == []
+
+
+# Reports
+
+
+class Reporter:
+    """A receiver of ours, as far as the end is concerned."""
+
+    def __init__(self, ssrc: int, report: bytes) -> None:
+        self.ssrc, self.report = ssrc, report
+        self.exchange = ReportExchange(f"{ssrc}@there")
+
+    def say(self, session: SenderSession, *packets: compound.RtcpPacket, now: int) -> list[object]:
+        return receive(session, ReceiverReport(self.ssrc), *packets, now=now)
+
+    def acknowledge(self, session: SenderSession, last: int, now: int) -> None:
+        known = sender_range.RangeAcknowledgement(self.ssrc, VIDEO.ssrc, last, report_follows=True)
+        self.say(session, known.to_app(), now=now)
+
+    def exchange_with(self, session: SenderSession, now: int) -> list[object]:
+        """Everything it has to say now; the events that follow."""
+        events: list[object] = []
+        for transmission in self.exchange.poll(now):
+            session.handle_datagrams(Batch.of(list(transmission.datagrams), now), now)
+        output = session.poll(now)
+        events += output.events
+        for packet in (p for c in reports(output.transmissions) for p in c if isinstance(p, App)):
+            part = report_pieces.parse(packet)
+            if part is not None and part.to == self.ssrc:
+                self.exchange.receive(part, None, now)
+        return events
+
+
+def test_two_receivers_of_a_multicast_are_both_waited_for() -> None:
+    session, last = begun()
+    first, second = Reporter(1, b"one"), Reporter(2, b"two")
+    for each in (first, second):
+        each.say(session, now=NOW)
+    now = NOW + SECOND
+    session.close(now)
+    session.poll(now)
+    first.acknowledge(session, last, now + 10 * MS)
+    again = [t for time, t in run(session, now + 150 * MS)]
+    assert ranges(again), "the second may not have heard it"
+    second.acknowledge(session, last, now + 160 * MS)
+    assert not ranges([t for _, t in run(session, now + 350 * MS)])
+    now += 400 * MS
+    for each in (first, second):
+        assert not session.closed
+        each.exchange.offer(each.ssrc, VIDEO.ssrc, each.report, None, now)
+        assert each.exchange_with(session, now) == [PeerReport(each.ssrc, each.report)]
+        session.offer_report(each.ssrc, b"ours", now)
+        each.exchange_with(session, now)
+        each.exchange_with(session, now)
+    session.poll(now)
+    assert session.closed
+
+
+def test_a_receiver_that_leaves_does_not_keep_the_others_waiting() -> None:
+    session, last = begun()
+    only = Reporter(1, b"one")
+    now = NOW + SECOND
+    session.close(now)
+    session.poll(now)
+    only.acknowledge(session, last, now)
+    only.say(session, Bye((1,)), now=now + 100 * MS)
+    session.poll(now + 100 * MS)
+    assert session.closed
+
+
+def test_a_crowd_of_invented_reporters_takes_no_memory_and_no_time() -> None:
+    session, _ = begun()
+    for ssrc in range(100, 1200):
+        invented = Reporter(ssrc, b"junk" * 500)
+        invented.exchange.offer(ssrc, VIDEO.ssrc, invented.report, None, NOW)
+        for event in invented.exchange_with(session, NOW):
+            if isinstance(event, PeerReport):
+                session.offer_report(event.ssrc, b"ours", NOW)
+    later = NOW + 3 * SECOND
+    run(session, later)
+    timeout = session.next_timeout()
+    assert timeout is not None
+    assert timeout > NOW + 2 * SECOND
+
+
+def test_pieces_keep_to_the_size_that_was_asked_for() -> None:
+    session = SenderSession((VIDEO,), cname="me@here", now=NOW, wall=WALL, random=Random(3), max_datagram=300)
+    session.send(0, picture(100), NOW)
+    session.poll(NOW)
+    session.offer_report(RECEIVER, bytes(session.report_limit), NOW)
+    sizes = [len(d) for t in session.poll(NOW).transmissions for d in t.datagrams]
+    assert len(sizes) == 16
+    assert 280 <= max(sizes) <= 300
