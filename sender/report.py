@@ -68,7 +68,7 @@ def verdict(snapshot: Snapshot) -> str:
     text = f"Sent {packets} packets in {snapshot.time_s:.1f} s to {to}"
     unsent = sum(stream.not_handed_over for stream in streams)
     text += f"; this machine did not send {unsent} more." if unsent else "."
-    told = [words for target in snapshot.targets for peer in target.peers if (words := peer_report.verdict(peer))]
+    told = _told(snapshot)
     if told:
         return " ".join([*told, text])
     heard = [stream.reception for stream in streams if stream.reception is not None]
@@ -76,6 +76,14 @@ def verdict(snapshot: Snapshot) -> str:
         return text + " No receiver has reported."
     lost = sum(each.cumulative_lost for each in heard)
     return f"{text} Receivers report {lost} of them lost." if lost > 0 else f"{text} Receivers report no loss."
+
+
+def _told(snapshot: Snapshot) -> list[str]:
+    """What receivers said, each with its place when there are several."""
+    told = [(target.name, peer_report.verdict(peer)) for target in snapshot.targets for peer in target.peers]
+    if len(told) == 1:
+        return [words for _, words in told if words]
+    return [f"At {name}: {words}" for name, words in told if words]
 
 
 def _stream(target: TargetSnapshot, stream: StreamStatistics) -> dict[str, object]:
