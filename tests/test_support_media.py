@@ -63,6 +63,57 @@ def test_sound_of_another_rate_is_compared_at_that_rate(tmp_path: Path) -> None:
     assert heard.median > 0.95
 
 
+@pytest.mark.parametrize("percent", [0.02, -0.02, 0.1, -0.1, 0.2, -0.2])
+def test_sound_a_little_faster_or_slower_is_the_same(percent: float, tmp_path: Path) -> None:
+    """The same curve, sampled at another rate and read at this one."""
+    rate = round(media.RATE * (1 + percent / 100))
+    heard = media.listen(write_wav(tmp_path / "a.wav", media.sound(3.0, rate)), media.sound(3.0))
+    assert min(heard.correlations[:-1]) > 0.999
+
+
+@pytest.mark.parametrize("percent", [0.6, -0.6, 2.0, -2.0])
+def test_sound_of_another_pitch_is_not(percent: float, tmp_path: Path) -> None:
+    rate = round(media.RATE * (1 + percent / 100))
+    heard = media.listen(write_wav(tmp_path / "a.wav", media.sound(3.0, rate)), media.sound(3.0))
+    assert max(heard.correlations[:-1]) < 0.97
+    assert heard.median < 0.9
+
+
+@pytest.mark.parametrize("percent", [0.0, 0.1])
+def test_a_hole_of_20_ms_is_found(percent: float, tmp_path: Path) -> None:
+    """What is missing of a stretch's energy is missing of the square of its correlation."""
+    sound = media.sound(3.0, round(media.RATE * (1 + percent / 100)))[: 3 * media.RATE]
+    stretch = media.RATE // 2
+    share = np.sum(sound[60_000:60_960] ** 2) / np.sum(sound[2 * stretch : 3 * stretch] ** 2)
+    sound[60_000:60_960] = 0
+    heard = media.listen(write_wav(tmp_path / "a.wav", sound), media.sound(3.0))
+    assert heard.correlations[2] == pytest.approx(np.sqrt(1 - share), abs=0.001)
+    assert heard.correlations[2] < 0.99
+    assert min(heard.correlations[:2] + heard.correlations[3:5]) > 0.999
+
+
+@pytest.mark.parametrize("percent", [0.0, 0.02])
+def test_noise_of_minus_30_db_is_heard(percent: float, tmp_path: Path) -> None:
+    """Of full scale: 1 / sqrt(1 + noise / sound) is what is left of each correlation."""
+    clean = media.sound(3.0, round(media.RATE * (1 + percent / 100)))[: 3 * media.RATE]
+    noise = np.random.default_rng(3).normal(0, 10 ** (-30 / 20), len(clean))
+    stretches = (clean**2).reshape(6, -1).mean(axis=1)
+    heard = media.listen(write_wav(tmp_path / "a.wav", np.clip(clean + noise, -1, 1)), media.sound(3.0))
+    expected = 1 / np.sqrt(1 + 10 ** (-30 / 10) / stretches)
+    assert heard.correlations == pytest.approx(expected.tolist(), abs=0.005)
+    assert heard.median < 0.98
+
+
+def test_a_click_and_a_stretch_played_twice_are_found(tmp_path: Path) -> None:
+    source = media.sound(3.0)
+    clicked, repeated = source.copy(), source.copy()
+    clicked[60_000:60_240] = 1.0
+    repeated[60_000:61_000] = source[59_000:60_000]
+    for sound in (clicked, repeated):
+        heard = media.listen(write_wav(tmp_path / "a.wav", sound), source)
+        assert heard.correlations[2] < 0.985
+
+
 def test_footage_without_numbers_is_aligned_by_likeness() -> None:
     reference = [media.picture(number)[16:] for number in range(60)]
     wanted = [3, 4, 5, 9, 9, 30]

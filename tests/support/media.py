@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,10 @@ SPEECH = ROOT.parent / "shared" / "media" / "speech.wav"
 """Spoken words, where there are any."""
 _SQUARE = 16
 _BITS = 16
+_SPEED = 0.0025
+"""by which sound may be played faster or slower."""
+_FINE = 8
+"""steps of a sample in which its place is sought."""
 Luma = NDArray[np.uint8]
 Sound = NDArray[np.float32]
 
@@ -224,7 +229,8 @@ class Heard:
 
 
 def listen(path: Path, source: Sound, rate: int = RATE, stretch: float = 0.5) -> Heard:
-    """Judges a WAV file by `source` (shape (frames,), at `rate`), resampled to the file's rate."""
+    """Judges a WAV file by `source` (shape (frames,), at `rate`), resampled to the file's rate. A player that follows
+    its sender's clock may be up to 0.25 % too fast or too slow; nothing else is forgiven."""
     heard, heard_rate = read_sound(path)
     if heard_rate != rate:
         source = _resampled(source, rate, heard_rate)
@@ -232,11 +238,66 @@ def listen(path: Path, source: Sound, rate: int = RATE, stretch: float = 0.5) ->
     silence = np.zeros(size, np.float32)  # the first stretch may begin before the source, the last end after it
     source = np.concatenate((silence, source, silence))
     found = [
-        best_match(heard[at : at + size], source)
+        _followed(heard[at : at + size], source)
         for at in range(0, len(heard) - size + 1, size)
         if np.sqrt(np.mean(heard[at : at + size] ** 2)) > 0.01
     ]
     return Heard([r for r, _ in found], [(at - size) / heard_rate for _, at in found], len(heard) / heard_rate)
+
+
+def _followed(part: Sound, whole: Sound) -> tuple[float, int]:
+    """As `best_match`, with a steady change of speed within the part undone."""
+    correlation, at = best_match(part, whole)
+    if correlation > 0.999:
+        return correlation, at
+    fifth = len(part) // 5
+    _, middle = best_match(part[2 * fifth : 3 * fifth], whole)  # a change of speed does not blur what is short
+    again = [(_at_its_speed(part, whole, start), start) for start in (at, middle - 2 * fifth)]
+    return max([(correlation, at), *again])
+
+
+def _at_its_speed(part: Sound, whole: Sound, at: int) -> float:
+    """The correlation of a part with the source around `at`, when the source is played as fast as the part is: where
+    its tenths fit best lies on a line. They are sought from the middle outwards, each near the one before it."""
+    middle, tenth = len(part) // 2, len(part) // 10
+    reach = round(_SPEED * tenth) + 3
+    margin = 10 * reach
+    at += len(part)
+    fine = _finely(np.pad(whole, len(part))[at - margin : at + len(part) + margin])
+
+    def lag(index: int, near: float) -> float:
+        begin = margin + index * tenth + round(near) - reach
+        there = fine[begin * _FINE : (begin + tenth + 2 * reach) * _FINE]
+        return round(near) - reach + _best_lag(part[index * tenth : (index + 1) * tenth], there) / _FINE
+
+    later = list(accumulate(range(5, 10), lambda near, index: lag(index, near), initial=0.0))[1:]
+    earlier = list(accumulate(range(4, -1, -1), lambda near, index: lag(index, near), initial=later[0]))[1:]
+    pieces = part[: 10 * tenth].reshape(10, tenth)
+    centres = (np.arange(10) + 0.5) * tenth - middle
+    slope, offset = np.polyfit(centres, earlier[::-1] + later, 1, w=np.sqrt(np.sum(pieces**2, axis=1)))
+    frames = np.arange(len(part))
+    places = margin + frames + offset + min(max(slope, -_SPEED), _SPEED) * (frames - middle)
+    return _correlation(part, np.interp(places * _FINE, np.arange(len(fine)), fine))
+
+
+def _finely(sound: Sound) -> Sound:
+    """_FINE values for each sample, by its spectrum."""
+    values: Sound = np.fft.irfft(np.fft.rfft(sound), _FINE * len(sound)).astype(np.float32) * np.float32(_FINE)
+    return values
+
+
+def _best_lag(piece: Sound, fine: Sound) -> int:
+    """In steps of `fine`, which begins where lag 0 is."""
+    count = len(fine) - (len(piece) - 1) * _FINE
+    windows = np.lib.stride_tricks.sliding_window_view(fine, (len(piece) - 1) * _FINE + 1)[:count, ::_FINE]
+    norms = np.sqrt(np.maximum(np.einsum("ij,ij->i", windows, windows), 1e-9))
+    return int(np.argmax(windows @ piece / norms))
+
+
+def _correlation(a: Sound, b: Sound) -> float:
+    product = float(np.sum(a.astype(np.float64) * b))
+    energies = float(np.sum(a.astype(np.float64) ** 2)) * float(np.sum(b.astype(np.float64) ** 2))
+    return product / float(np.sqrt(max(energies, 1e-18)))
 
 
 def _resampled(sound: Sound, rate: int, wanted: int) -> Sound:
