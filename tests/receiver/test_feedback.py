@@ -69,7 +69,8 @@ def test_the_round_trip_fields_are_absent_before_a_sender_report_and_exact_after
 def test_every_datagram_is_a_compound_packet_with_a_name() -> None:
     f = feedback()
     parts = compound.parse(f.compound([], [f.picture_loss(5), f.goodbye()], START))
-    assert [type(part) for part in parts] == [ReceiverReport, SourceDescription, ExtendedReport, PictureLossIndication, Bye]
+    kinds = [ReceiverReport, SourceDescription, ExtendedReport, PictureLossIndication, Bye]
+    assert [type(part) for part in parts] == kinds
 
 
 def test_no_more_blocks_than_a_report_can_hold() -> None:
