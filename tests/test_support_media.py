@@ -53,6 +53,15 @@ def test_sound_is_found_where_it_is(tmp_path: Path) -> None:
     assert heard.places[1] == pytest.approx(0.5 - 0.1 + 0.5, abs=0.001)
 
 
+def test_a_stretch_with_a_little_sound_at_its_edge_is_judged(tmp_path: Path) -> None:
+    source = media.sound(3.0)
+    sound = np.concatenate((np.zeros(23_000), source[:25_000]))
+    heard = media.listen(write_wav(tmp_path / "a.wav", sound), source)
+    assert min(heard.correlations) > 0.999
+    sound[:23_000] = 0.002 * np.sign(np.sin(np.arange(23_000) / 3))
+    assert media.listen(write_wav(tmp_path / "a.wav", sound), source).correlations[-1] > 0.999
+
+
 def test_other_sound_is_not_taken_for_it(tmp_path: Path) -> None:
     noise = np.random.default_rng(2).normal(0, 0.1, 2 * media.RATE)
     assert media.listen(write_wav(tmp_path / "a.wav", noise), media.sound(3.0)).median < 0.2

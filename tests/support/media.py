@@ -274,10 +274,19 @@ def _at_its_speed(part: Sound, whole: Sound, at: int) -> float:
     earlier = list(accumulate(range(4, -1, -1), lambda near, index: lag(index, near), initial=later[0]))[1:]
     pieces = part[: 10 * tenth].reshape(10, tenth)
     centres = (np.arange(10) + 0.5) * tenth - middle
-    slope, offset = np.polyfit(centres, earlier[::-1] + later, 1, w=np.sqrt(np.sum(pieces**2, axis=1)))
+    slope, offset = _line(centres, np.array(earlier[::-1] + later), np.sum(pieces**2, axis=1))
     frames = np.arange(len(part))
     places = margin + frames + offset + min(max(slope, -_SPEED), _SPEED) * (frames - middle)
     return _correlation(part, np.interp(places * _FINE, np.arange(len(fine)), fine))
+
+
+def _line(x: NDArray[Any], y: NDArray[Any], weights: NDArray[Any]) -> tuple[float, float]:
+    """Slope and value at 0 of the line nearest to the points; flat where one of them has all the weight."""
+    weights = weights / np.sum(weights)
+    x_mean, y_mean = float(weights @ x), float(weights @ y)
+    spread = float(weights @ (x - x_mean) ** 2)
+    slope = float(weights @ ((x - x_mean) * (y - y_mean))) / spread if spread > 1 else 0.0
+    return slope, y_mean - slope * x_mean
 
 
 def _finely(sound: Sound) -> Sound:
