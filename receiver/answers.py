@@ -8,6 +8,7 @@ from collections.abc import Hashable, Iterable, Iterator
 from protocol.datagram import Transmission
 from protocol.rtcp.compound import RtcpPacket
 from protocol.rtcp.range import RangeAcknowledgement, SenderRange
+from receiver.extended import Extended
 from receiver.feedback import Feedback, ReportInput
 from receiver.source import Source
 from receiver.stream import Stream
@@ -33,6 +34,7 @@ class Answers:
         self._fixed_path = fixed_path
         self._report_follows = report_follows
         self._feedback: dict[Hashable, Feedback] = {}
+        self._extended = Extended()
 
     def tune(self, now: int) -> None:
         """Streams have come, gone, or moved."""
@@ -43,7 +45,11 @@ class Answers:
     def reports(self, now: int) -> list[Transmission]:
         """The regular reports that are due."""
         due = [(path, feedback) for path, feedback in self._feedback.items() if now >= feedback.next_report]
-        return [Transmission((feedback.report(self._inputs(path), now),), path) for path, feedback in due]
+        return [Transmission((self._report(path, feedback, now),), path) for path, feedback in due]
+
+    def _report(self, path: Hashable, feedback: Feedback, now: int) -> bytes:
+        streams = [stream for source, stream in self._playing() if self.path(source) == path]
+        return feedback.report(self._inputs(path), now, self._extended.blocks(path, streams, now))
 
     def requests(self, now: int) -> Iterator[tuple[Transmission, list[Stream]]]:
         """Requests for key frames that may go now, and the streams they are for."""

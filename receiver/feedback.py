@@ -17,7 +17,7 @@ from protocol.rtcp.pli import PictureLossIndication
 from protocol.rtcp.report_block import ReportBlock
 from protocol.rtcp.rr import ReceiverReport
 from protocol.rtcp.sdes import CNAME, SdesChunk, SdesItem, SourceDescription
-from protocol.rtcp.xr import ExtendedReport
+from protocol.rtcp.xr import Block, ExtendedReport
 from receiver.account.counts import Reception
 from receiver.exchange import reference_time
 
@@ -55,16 +55,18 @@ class Feedback:
         self.next_report = now + self._timer.interval(rng.random(), initial=True)
         """monotonic ns."""
 
-    def report(self, inputs: Sequence[ReportInput], now: int) -> bytes:
+    def report(self, inputs: Sequence[ReportInput], now: int, extended: Iterable[Block] = ()) -> bytes:
         """The regular report that is due, and the moment of the next."""
         self.next_report = now + self._timer.interval(self._random.random())
-        return self.compound(inputs, (), now)
+        return self.compound(inputs, (), now, extended)
 
-    def compound(self, inputs: Sequence[ReportInput], more: Iterable[RtcpPacket], now: int) -> bytes:
-        """RR, SDES, our clock's reading and what is to be said beside them."""
+    def compound(
+        self, inputs: Sequence[ReportInput], more: Iterable[RtcpPacket], now: int, extended: Iterable[Block] = ()
+    ) -> bytes:
+        """RR, SDES, our clock's reading with further blocks, and what is to be said beside them."""
         blocks = tuple(self._block(i, now) for i in inputs[:MAX_BLOCKS])
         source = SourceDescription((SdesChunk(self._ssrc, (SdesItem(CNAME, self._cname),)),))
-        reading = ExtendedReport(self._ssrc, (reference_time(now),))
+        reading = ExtendedReport(self._ssrc, (reference_time(now), *extended))
         data = compound.serialize([ReceiverReport(self._ssrc, blocks), source, reading, *more])
         self._prior = {i.ssrc: (i.reception.expected, i.reception.received) for i in inputs}
         size = len(data) + IP_UDP_OVERHEAD

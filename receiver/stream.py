@@ -16,6 +16,7 @@ from receiver.account.delay import Delay
 from receiver.account.gilbert_elliott import LossRuns
 from receiver.account.histogram import Histogram
 from receiver.account.ledger import Ledger
+from receiver.account.loss_trace import LossTrace
 from receiver.account.one_way import OneWay, TwoWay
 from receiver.jitter.buffer import Frame, JitterBuffer, Packets
 from receiver.jitter.target import TargetDelay
@@ -70,8 +71,8 @@ class Stream:
         self.why_key_frame = ""
         self._decodable = False
         """a key frame has come."""
-        self._bursts, self._losses = Bursts(), LossRuns()
-        self.ledger = Ledger((self._bursts,), (self._losses,))
+        self._bursts, self._losses, self.loss_trace = Bursts(), LossRuns(), LossTrace()
+        self.ledger = Ledger((self._bursts,), (self._losses, self.loss_trace))
         self._rtcp_octets = self._rtcp_packets = 0
         self.clock = SenderClock(form.clock_rate)
         self.delay = Delay(form.clock_rate, self.clock)

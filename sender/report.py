@@ -11,7 +11,10 @@ from collections.abc import Iterable, Mapping
 
 from protocol import peer_report
 from protocol.command.versions import versions
+from protocol.rtcp import trace
+from protocol.rtcp.xr import UNAVAILABLE, RunLengths, StatisticsSummary, VoipMetrics
 from sender.snapshot import Reception, Snapshot, StreamStatistics, TargetSnapshot
+from sender.transmit.extended import Extended
 
 _LEDGER = (
     "arrived", "lost", "lost_network", "lost_local", "in_time", "recovered_rtx", "recovered_fec", "missed", "late",
@@ -103,6 +106,7 @@ def _stream(target: TargetSnapshot, stream: StreamStatistics) -> dict[str, objec
         "jitter_ms": None if stream.reception is None else round(stream.reception.jitter_ms, 3),
         "rtt_ms": None if stream.rtt_ms is None else round(stream.rtt_ms, 3),
         "reception": _reception(stream.reception),
+        "extended": [_extended(told) for told in stream.extended],
         "frames": {
             "sent": stream.units,
             "key_frames": stream.key_frames,
@@ -121,6 +125,45 @@ def _reception(reception: Reception | None) -> dict[str, object] | None:
         "fraction_lost": round(reception.fraction_lost, 4),
         "cumulative_lost": reception.cumulative_lost,
         "extended_highest_sequence": reception.extended_highest_sequence,
+    }
+
+
+def _extended(told: Extended) -> dict[str, object]:
+    """The newest extended reports of one receiver, RFC 3611; what it has not said is null."""
+    return {
+        "reporter": told.reporter,
+        "losses": None if told.losses is None else _losses(told.losses),
+        "summary": None if told.summary is None else _summary(told.summary),
+        "voip": None if told.voip is None else _voip(told.voip),
+    }
+
+
+def _losses(told: RunLengths) -> dict[str, object]:
+    """§4.1: of the numbers from `begin` to below `end` (16 bits)."""
+    received = trace.bits(told.chunks, (told.end - told.begin) & 0xFFFF)
+    return {"begin": told.begin, "end": told.end, "lost": len(received) - int(received.sum())}
+
+
+def _summary(told: StatisticsSummary) -> dict[str, object]:
+    """§4.6."""
+    return {"begin": told.begin, "end": told.end, "lost": told.lost, "duplicates": told.duplicates}
+
+
+def _voip(told: VoipMetrics) -> dict[str, object]:
+    """§4.7; what is not available there is null."""
+    r, mos = (None if value == UNAVAILABLE else value for value in (told.r_factor, told.mos_cq))
+    return {
+        "loss_rate": told.loss_rate / 256,
+        "discard_rate": told.discard_rate / 256,
+        "burst_density": told.burst_density / 256,
+        "gap_density": told.gap_density / 256,
+        "burst_duration_ms": told.burst_duration,
+        "gap_duration_ms": told.gap_duration,
+        "gmin": told.gmin,
+        "round_trip_ms": told.round_trip_delay or None,
+        "end_system_delay_ms": told.end_system_delay or None,
+        "r": r,
+        "mos": None if mos is None else mos / 10,
     }
 
 

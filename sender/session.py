@@ -25,7 +25,7 @@ from protocol.rtcp.report_pieces import PieceAcknowledgement, ReportPiece
 from protocol.rtcp.rr import ReceiverReport
 from protocol.rtcp.sdes import SourceDescription
 from protocol.rtcp.sr import SenderReport
-from protocol.rtcp.xr import ExtendedReport, ReferenceTime
+from protocol.rtcp.xr import Block, ExtendedReport, ReferenceTime, RunLengths, StatisticsSummary, VoipMetrics
 from protocol.rtp import rtcp_mask
 from sender.media import AccessUnit
 from sender.snapshot import SenderStatistics as SenderStatistics
@@ -258,9 +258,8 @@ class SenderSession:
             case Bye(sources=sources, reason=reason):
                 self._handle_bye(sources, reason, now)
             case ExtendedReport(ssrc=ssrc, blocks=blocks):
-                for block in blocks:
-                    if isinstance(block, ReferenceTime) and ssrc in self._peers:
-                        self._references.hear(ssrc, block, arrival_time)
+                if ssrc in self._peers:
+                    self._handle_extended(ssrc, blocks, arrival_time, now)
             case SourceDescription():
                 pass  # names of receivers: nothing depends on them
             case Nack():
@@ -289,6 +288,16 @@ class SenderSession:
                 self._discard("report_of_other_source")
             else:
                 self._streams[index].handle_report_block(reporter, block, arrival_time)
+
+    def _handle_extended(self, reporter: int, blocks: Iterable[Block], arrival_time: int, now: int) -> None:
+        for block in blocks:
+            match block:
+                case ReferenceTime():
+                    if self._references.hear(reporter, block, arrival_time):
+                        self._schedule.hurry(now)
+                case RunLengths(ssrc=media) | StatisticsSummary(ssrc=media) | VoipMetrics(ssrc=media):
+                    if (index := self._by_ssrc.get(media)) is not None:
+                        self._streams[index].extended.hear(reporter, block)
 
     def _handle_key_frame_request(self, sender: int, media: int, number: int | None) -> None:
         """A PLI (no number) or one entry of a FIR."""

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from sender.transmit.extended import Extended
+
 
 @dataclass(frozen=True, slots=True)
 class Reception:
@@ -50,6 +52,8 @@ class StreamStatistics:
     """None before the first exchange."""
     reception: Reception | None
     """None while no receiver has reported."""
+    extended: tuple[Extended, ...] = ()
+    """what receivers said beside it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from protocol.rtp import HEADER_SIZE
 from sender.media import AccessUnit
 from sender.snapshot import Reception, StreamStatistics
 from sender.transmit.clock import MediaClock
+from sender.transmit.extended import ExtendedReports
 from sender.transmit.pacer import Pacer
 from sender.transmit.packetizer import RtpPacketizer
 from sender.transmit.stream import StreamConfig
@@ -40,6 +41,7 @@ class OutgoingStream:
         self._fir_numbers: dict[int, int] = {}
         self._rtt: int | None = None
         self._reception: Reception | None = None
+        self.extended = ExtendedReports()
 
     # Media
 
@@ -161,4 +163,5 @@ class OutgoingStream:
             key_frame_requests=self._key_frame_requests,
             rtt_ms=None if self._rtt is None else self._rtt / 1e6,
             reception=self._reception,
+            extended=self.extended.all(),
         )

@@ -17,12 +17,14 @@ class References:
     def __init__(self) -> None:
         self._heard: dict[int, tuple[int, int]] = {}
 
-    def hear(self, ssrc: int, reference: ReferenceTime, arrival_time: int) -> None:
-        """`arrival_time`: monotonic ns."""
-        self._heard.pop(ssrc, None)
+    def hear(self, ssrc: int, reference: ReferenceTime, arrival_time: int) -> bool:
+        """True for a receiver that has not been heard lately: it waits for its first answer. `arrival_time`: monotonic
+        ns."""
+        before = self._heard.pop(ssrc, None)
         self._heard[ssrc] = middle_32(reference.ntp_timestamp), arrival_time
         if len(self._heard) > _MOST:
             del self._heard[next(iter(self._heard))]
+        return before is None or arrival_time - before[1] >= _OLDEST
 
     def echo(self, now: int) -> DelaySinceReferenceTime | None:
         """For a packet that leaves at `now`; None when there is nobody to answer."""

@@ -24,6 +24,8 @@ class ReportSchedule:
         self._random = random
         self._last = 0
         self._next: int | None = None
+        self._may_hurry = 0
+        self._hurried = False
 
     def start(self, now: int) -> None:
         """The first report has just left; no effect on a schedule that runs."""
@@ -31,14 +33,21 @@ class ReportSchedule:
             self._last = now
             self._next = now + self._timer.interval(self._random.random(), initial=True)
 
+    def hurry(self, now: int) -> None:
+        """A receiver waits for its first answer: the next report is due now. Once a second at most, and what follows is
+        later for it, so RTCP keeps to its share."""
+        if self._next is not None and now >= self._may_hurry:
+            self._may_hurry = now + SECOND
+            self._next, self._hurried = now, True
+
     def due(self, now: int) -> bool:
         """True when reports are to leave now. The interval is drawn again before (§6.3.6), which may postpone them."""
         if self._next is None or now < self._next:
             return False
         self._next = self._last + self._timer.interval(self._random.random())
-        if self._next > now:
+        if self._next > now and not self._hurried:
             return False
-        self._last = now
+        self._last, self._hurried = now, False
         self._next = now + self._timer.interval(self._random.random())
         return True
 
