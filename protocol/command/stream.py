@@ -27,10 +27,14 @@ class JsonStream:
         self._events = 0
 
     def interval(self, report: Mapping[str, Any]) -> None:
-        """`report` is as if the run ended now: its figures are cumulative."""
+        """`report` is as if the run ended now: its figures are cumulative. The rows of the past are not told again and
+        again: the last line has them."""
         self.events(report)
         start, self._time_s = self._time_s, report["duration_s"]
         figures = {name: report[name] for name in _INTERVAL if name in report}
+        figures["streams"] = [
+            {name: value for name, value in stream.items() if name != "intervals"} for stream in report["streams"]
+        ]
         self._write("interval", {"start_s": start, "end_s": self._time_s, **figures})
 
     def events(self, report: Mapping[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 from protocol.rtp import HEADER_SIZE as RTP_HEADER
 from receiver.account import needed_buffer
@@ -156,7 +157,9 @@ def _traffic(s: StreamStatistics) -> Traffic:
     )
 
 
+@lru_cache(maxsize=4096)
 def _interval(row: Interval, began: int) -> IntervalSnapshot:
+    """Kept, because a row never changes and there may be a thousand of them each second."""
     counts = {name: getattr(row, name) for name in _COUNTS}
     return IntervalSnapshot((row.began - began) / 1e9, (row.ended - began) / 1e9, row.first, row.end - 1, counts)
 
