@@ -9,7 +9,9 @@ from typing import NamedTuple
 import numpy as np
 
 from protocol.datagram import Batch
-from receiver.capture.link import Datagram
+from protocol.errors import Malformed
+from receiver.capture.link import Datagram, Unwrapper
+from receiver.capture.records import Packet
 from receiver.replay.survey import LONGEST_SILENCE, host, is_rtp
 from receiver.transport import UdpPath
 
@@ -69,6 +71,28 @@ class Paths:
                 self._known.clear()
             path = self._known[key] = UdpPath(key[2], (host(key[0]), key[1]))
         return path
+
+
+class OwnPaths:
+    """Of packets whose headers we wrote ourselves: there is nothing to look for in them."""
+
+    def __init__(self) -> None:
+        self._paths = Paths()
+        self._known: dict[bytes, UdpPath] = {}
+
+    def arrival(self, packet: Packet, offset: int) -> Arrival:
+        """`offset`: the packet's stamp minus the monotonic time. Raises Malformed."""
+        data = packet.data
+        size, ends = (28, data[12:24]) if data[:1] == b"\x45" else (48, data[8:44])
+        path = self._known.get(ends)
+        if path is None:
+            datagram = Unwrapper().unwrap(packet)
+            if datagram is None:
+                raise Malformed("journal", "a packet that is no datagram")
+            if len(self._known) >= _MOST_PATHS:
+                self._known.clear()
+            path = self._known[ends] = self._paths.of(datagram)
+        return Arrival(packet.time - offset, path, data[size:])
 
 
 def usable(datagram: Datagram) -> bytes | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from protocol import peer_report
@@ -123,6 +124,8 @@ class Player:
     def _take(self, now: int, found: Survey | None) -> None:
         """A new snapshot; what the kernel dropped in all is known at the end."""
         statistics = self._session.statistics()
+        if found is None:  # the model of the losses takes long to fit, and no interval shows it
+            statistics = replace(statistics, streams=tuple(replace(s, loss_sample=()) for s in statistics.streams))
         self._skew.planned = statistics.planned_skew
         known = found is not None and found.exact
         mp4 = self._outputs.mp4
@@ -136,6 +139,7 @@ class Player:
             kernel_drops=found.dropped_by_system if found is not None and known else None,
             kernel_drops_exact=bool(found and known and found.session and found.session.get("kernel_drops_exact")),
             output_drops={} if mp4 is None else {"mp4": mp4.dropped},
+            began=self._began,
         )
 
     def _event(self, event: Event) -> None:

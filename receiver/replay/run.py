@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from protocol.errors import FatalError, Malformed
+from protocol.errors import Malformed, ResourceError
 from receiver.capture import journal
 from receiver.capture.file import CaptureFile
 from receiver.capture.link import Unwrapper
@@ -21,7 +21,7 @@ from receiver.capture.recorded import command, configuration
 from receiver.capture.records import Note, Packet
 from receiver.config import ReceiverConfig
 from receiver.description import formats
-from receiver.replay.arrivals import Arrival, Paths, Stamps, batch, batches, usable
+from receiver.replay.arrivals import Arrival, OwnPaths, Paths, Stamps, batch, batches, usable
 from receiver.replay.choice import Endpoint, choose, endpoints
 from receiver.replay.player import Player
 from receiver.replay.survey import Survey, survey
@@ -33,6 +33,8 @@ _LINGER = 900_000_000
 """ns for which time goes on after the last packet: what is due falls due, and it is no silence yet."""
 _STATUS = 1.0
 """s between two status lines."""
+_BEGINNING = 1_000_000_000_000
+"""monotonic ns at which the capture of another program begins; any will do."""
 _CNAME = "replay"
 _GARBAGE = 50_000
 """objects between two collections: few of them are garbage, and all are soon gone."""
@@ -48,8 +50,12 @@ def run(
     found = survey(file, stop)
     if file.damage is not None:
         log(f"{file.damage}: what is there is used")
-    replay = _Replay(config, file, found, log, status, stop)
-    return replay.run()
+    try:
+        return _Replay(config, file, found, log, status, stop).run()
+    except Malformed as error:
+        raise ResourceError(
+            f"{path} was written by a version of Steadycast that this one does not know: {error}"
+        ) from None
 
 
 class _Replay:
@@ -65,24 +71,22 @@ class _Replay:
         stop: threading.Event,
     ) -> None:
         self._file, self._found, self._log, self._stop = file, found, log, stop
+        self._stamps = Stamps(_BEGINNING)
         self._show_status = status
         self._shown, self._seen = time.monotonic(), Snapshot(0.0)
         self._paths = Paths()
         self._exact = found.exact
         if self._exact:
-            assert found.session is not None
-            self._offset = int(found.session["wall_offset"])
-            asked = _as_recorded(found, config)
-            began = int(found.session["began"])
+            asked, began, self._offset = _as_recorded(found, config)
         else:
             _explain(found, file, log)
             asked = SessionConfig(formats(config), config.latency, config.ssrc, _CNAME, seed=0)
             chosen = choose(file.path, found, asked.formats, config.ssrc, log)
             self._wanted = endpoints(chosen, config.listen.ports if config.formats is not None else ())
             self._offset = 0
+            began = _BEGINNING
             assert found.first_time is not None  # it has a stream
-            began = found.first_time if found.began is None else found.began
-        self._stamps = Stamps(began)
+            self._stamps = Stamps(began, began - (found.first_time if found.began is None else found.began))
         self._session = ReceiverSession(asked, began)
         self._end = None if config.duration is None else began + config.duration
         self._player = Player(_measured_only(config, found, log), self._session, began, log, exact=self._exact)
@@ -109,12 +113,11 @@ class _Replay:
     def _call_again(self) -> None:
         """The very same calls in the same order. What has no call, because the file was cut, comes at its stamp."""
         waiting: deque[Arrival] = deque()
-        unwrapper = Unwrapper()
+        paths = OwnPaths()
         for record in self._file.records():
-            if isinstance(record, Packet) and not record.outbound:
-                datagram = unwrapper.unwrap(record)
-                if datagram is not None:
-                    waiting.append(Arrival(record.time - self._offset, self._paths.of(datagram), datagram.payload))
+            if isinstance(record, Packet):
+                if not record.outbound:
+                    waiting.append(paths.arrival(record, self._offset))
             elif isinstance(record, Note) and record.kind == journal.CALLS:
                 for call in journal.decode(record.body):
                     if self._over(self._player.now):
@@ -199,13 +202,15 @@ class _Replay:
         }
 
 
-def _as_recorded(found: Survey, config: ReceiverConfig) -> SessionConfig:
-    """The session's own configuration, but for what is asked for now. Raises FatalError."""
+def _as_recorded(found: Survey, config: ReceiverConfig) -> tuple[SessionConfig, int, int]:
+    """The session's own configuration, but for what is asked for now; when it began (monotonic ns), and how much more
+    its wall clock showed. Raises Malformed."""
     assert found.session is not None
     try:
         asked = configuration(found.session["session"])
-    except (Malformed, KeyError, TypeError) as error:
-        raise FatalError(f"the capture was written by another version of Steadycast: {error}") from None
+        began, offset = int(found.session["began"]), int(found.session["wall_offset"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise Malformed("journal", f"it begins without {error}") from None
     if "latency" in config.given:
         asked = replace(asked, latency=config.latency)
     if "ssrc" in config.given:
@@ -213,7 +218,7 @@ def _as_recorded(found: Survey, config: ReceiverConfig) -> SessionConfig:
     if config.formats is not None or config.mapped:
         described = config.formats if config.formats is not None else asked.formats
         asked = replace(asked, formats={**described, **config.mapped})
-    return asked
+    return asked, began, offset
 
 
 def _explain(found: Survey, file: CaptureFile, log: Log) -> None:

@@ -86,6 +86,10 @@ class Survey:
     """what our own captures begin with."""
     journal_fits: bool = False
     """its calls are about exactly the packets that are there."""
+    last_call: int = 0
+    """monotonic ns, by the journal."""
+    wall_offset: int = 0
+    """by which stamps are more."""
     gap: int = 0
     """datagrams that our own capture had no time to write."""
 
@@ -103,7 +107,11 @@ class Survey:
 def survey(file: CaptureFile, stop: Event) -> Survey:
     """Reads the whole file, or up to `stop`. Of a capture whose journal fits, the streams need not be known."""
     found = _look(file, stop, own=True)
-    return found if found.exact or found.session is None else _look(file, stop, own=False)
+    if found.session is None or found.journal_fits:
+        return found
+    found = _look(file, stop, own=False)
+    found.journal_fits = False
+    return found
 
 
 def _look(file: CaptureFile, stop: Event, *, own: bool) -> Survey:
@@ -117,6 +125,8 @@ def _look(file: CaptureFile, stop: Event, *, own: bool) -> Survey:
                 found.packets += 1
                 found.datagrams += not record.outbound
                 waiting += not record.outbound
+                moment = record.time - found.wall_offset
+                found.journal_fits &= -LONGEST_SILENCE <= moment - found.last_call <= LONGEST_SILENCE
             else:
                 waiting += _packet(found, record)
         elif isinstance(record, Counters):
@@ -177,18 +187,31 @@ def _counters(found: Survey, counters: Counters) -> None:
         found.dropped_by_system = counters.dropped_by_system
 
 
+def _in_time(found: Survey, call: journal.Call) -> bool:
+    """A session is called again and again: no call is long after another, none before."""
+    match call:
+        case journal.Datagrams(now=now) | journal.Timeout(now) | journal.Command("close", [int(now)]):
+            before, found.last_call = found.last_call, now
+            return 0 <= now - before <= LONGEST_SILENCE
+    return True
+
+
 def _note(found: Survey, note: Note, waiting: int) -> int:
     """Inbound datagrams that still wait for their call."""
     try:
         if note.kind == journal.BEGIN and found.session is None:
             found.session, found.journal_fits = journal.read_begin(note.body), found.packets == 0
+            found.last_call = int(str(found.session["began"]))
+            found.wall_offset = int(str(found.session["wall_offset"]))
         elif note.kind == journal.CALLS:
             for call in journal.decode(note.body):
                 if isinstance(call, journal.Datagrams):
                     waiting -= call.packets
+                    found.journal_fits &= call.packets > 0
                 elif isinstance(call, journal.Gap):
                     found.gap += call.datagrams
+                found.journal_fits &= _in_time(found, call)
             found.journal_fits &= waiting == 0
-    except Malformed:
+    except (Malformed, OverflowError, KeyError, TypeError, ValueError):
         found.journal_fits = False
     return waiting

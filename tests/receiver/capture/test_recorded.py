@@ -65,7 +65,7 @@ def live(meeting: pair.Pair) -> list[dict[str, Any]]:
     assert meeting.receiver is not None
     snapshot = collect(
         meeting.receiver.statistics(), {}, (), time_s=1.0, rates={}, skew=None, kernel_drops=None,
-        kernel_drops_exact=True, output_drops={},
+        kernel_drops_exact=True, output_drops={}, began=meeting.sender_clock.origin,
     )  # fmt: skip
     return document.document(snapshot, {})["streams"]  # type: ignore[return-value]
 
