@@ -50,6 +50,8 @@ def run(
     found = survey(file, stop)
     if file.damage is not None:
         log(f"{file.damage}: what is there is used")
+    if found.gap:
+        log(f"the disk was too slow for {found.gap} datagrams: they look lost here")
     try:
         return _Replay(config, file, found, log, status, stop).run()
     except Malformed as error:

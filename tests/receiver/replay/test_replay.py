@@ -70,6 +70,14 @@ def test_any_link_type(tmp_path: Path, replay: Any, kind: str) -> None:
     assert said.report["duration_s"] == pytest.approx(59 * 0.02 + 0.9, abs=0.15)
 
 
+def test_the_report_is_of_the_schema(tmp_path: Path, replay: Any) -> None:
+    jsonschema = pytest.importorskip("jsonschema", reason="jsonschema is not installed")
+    schema = json.loads((Path(__file__).parents[3] / "docs" / "report.schema.json").read_text(encoding="utf-8"))
+    said = replay(captures.save(tmp_path / "a.pcap", captures.pcap(stream(60, lost=LOST), link=101)))
+    validator = jsonschema.Draft202012Validator(schema)
+    assert [f"{error.json_path}: {error.message[:300]}" for error in validator.iter_errors(said.report)] == []
+
+
 def test_twice_the_same_octets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = captures.save(tmp_path / "a.pcap", captures.pcap(stream(200, lost=LOST), link=101))
     printed = [(main(["replay", str(path), "--json"]), capsys.readouterr().out)[1] for _ in range(2)]
