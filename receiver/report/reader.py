@@ -20,7 +20,7 @@ _VERSION = int(SCHEMA.rpartition("/")[2])
 _LARGEST = 256 << 20
 REPORT = (
     "schema", "error", "verdict", "versions", "configuration", "duration_s", "streams", "socket", "intervals",
-    "events", "peer", "peers", "not_measured", "sources", "targets", "load", "find",
+    "events", "peer", "peers", "capture", "not_measured", "sources", "targets", "load", "find",
 )  # fmt: skip
 STREAM = (
     "ssrc", "media", "encoding", "payload_type", "epoch", "ledger", "ratios", "jitter_ms", "rtt_ms", "frames", "cname",
