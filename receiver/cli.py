@@ -260,7 +260,7 @@ Exit codes: 0 done, 1 error, 2 wrong usage, 3 no packet came, 4 a --fail-if hold
         ),
         options.run_options(
             Option("report", "write the report to DIR: report.json, and its intervals to intervals.csv", "DIR"),
-            Option("exit-on-end", "end when the last sender has said goodbye", kind="switch"),
+            Option("exit-on-end", "end when the last sender has said goodbye, or was silent for 25 s", kind="switch"),
         ),
         options.help_options(),
     ),
