@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from receiver.media import Format, StreamKey
 
@@ -103,10 +103,6 @@ class ReportDue:
     """all of its streams: the report is about these."""
     path: Hashable
     time: int
-
-    def at(self, time: int) -> ReportDue:
-        """The same at another moment."""
-        return replace(self, time=time)
 
     def __str__(self) -> str:
         return f"the report goes to {self.path}"

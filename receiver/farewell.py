@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable, Iterable
 
 from protocol.datagram import Transmission
 from protocol.rtcp import report_pieces
 from protocol.rtcp.app import App
 from protocol.rtcp.report_exchange import ReportExchange
 from receiver.events import PeerReport, ReportDue
+from receiver.source import Source
 
 PATIENCE = 1_500_000_000
 """ns that a sender's report is waited for, once ours is on its way."""
 LONGEST = 1_500_000_000
 """ns that a report waits for what has come to be played: senders do not wait much longer."""
+PLAYED = 250_000_000
+"""ns after its playout time at which a packet has been played, also by a slow device."""
+ABSENT = 3_000_000_000
+"""ns of silence after which no sender waits for a report."""
 
 
 class Farewell:
@@ -26,9 +31,28 @@ class Farewell:
         self._awaited: dict[int, int] = {}
         """SSRC of a sender → until when its report is waited for."""
 
-    def plan(self, due: ReportDue, now: int) -> None:
-        """A report is due at `due.time`, or a little after `now` if that is too far."""
-        self._due.append(due if due.time <= now + LONGEST else due.at(now + LONGEST))
+    def ended(
+        self,
+        sources: Iterable[Source],
+        known: Iterable[Source],
+        path: Callable[[Source], Hashable],
+        now: int,
+        *,
+        at_once: bool,
+    ) -> None:
+        """These have ended. A sender of ours of whose streams none is left is owed a report about those that it has not
+        had one about: `at_once`, or when all has been played. `path`: where it goes."""
+        known = list(known)
+        left = {source.far_end for source in known if source.playing is not None}
+        for far_end in {source.far_end: None for source in sources if source.far_end not in left}:
+            fresh = [s for s in known if s.far_end == far_end and s.stream is not s.told]
+            owed = [source for source in fresh if source.reads_reports and source.quiet_for(now) <= ABSENT]
+            if owed:
+                due = now if at_once else _played_by(fresh, now)
+                ssrcs = frozenset(source.ssrc for source in fresh)
+                self._due.append(ReportDue(owed[0].ssrc, ssrcs, path(owed[0]), due))
+                for source in fresh:
+                    source.told = source.stream
 
     def take_due(self, until: int) -> list[ReportDue]:
         """Once, those that are due by then."""
@@ -64,3 +88,9 @@ class Farewell:
         """No report is due, on its way, or waited for."""
         waiting = any(now < until for until in self._awaited.values())
         return not (self._due or self._exchange.busy(now) or waiting)
+
+
+def _played_by(sources: Iterable[Source], now: int) -> int:
+    """When the last of what came has been played; a little after `now` if that is too far."""
+    times = [time for s in sources if s.stream is not None and (time := s.stream.played_by()) is not None]
+    return min(now + LONGEST, max([now, *(time + PLAYED for time in times)]))

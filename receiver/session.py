@@ -31,7 +31,7 @@ from protocol.rtp import REASONS, Headers, parse_batch, rtcp_mask
 from receiver.account.local import LocalDrop, queue
 from receiver.answers import Answers
 from receiver.config import Latency
-from receiver.events import Event, Goodbye, KeyFrameRequested, ReportDue, StreamEnded, StreamStarted
+from receiver.events import Event, Goodbye, KeyFrameRequested, StreamEnded, StreamStarted
 from receiver.exchange import echo_to
 from receiver.farewell import LONGEST, Farewell
 from receiver.jitter.sync import Offset, extras
@@ -40,14 +40,12 @@ from receiver.media import AccessUnit, Format, StreamKey
 from receiver.presence import Presence
 from receiver.source import Source
 from receiver.sources import Heard, Sources
-from receiver.stream import Stream, StreamStatistics
+from receiver.statistics import SessionStatistics as SessionStatistics
+from receiver.statistics import StreamStatistics
+from receiver.stream import Stream
 
 MAX_ENDED = 256
 """ended streams kept for the report."""
-PLAYED = 250_000_000
-"""ns after its playout time at which a packet has been played, also by a slow device."""
-ABSENT = 3_000_000_000
-"""ns of silence after which no sender waits for a report."""
 TICK = 100_000_000
 """ns between looks at what no packet triggers: silence, closing, lip-sync."""
 
@@ -75,21 +73,6 @@ class SessionOutput:
     transmissions: list[Transmission] = field(default_factory=list)
     units: list[AccessUnit] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class SessionStatistics:
-    """Cumulative."""
-
-    streams: tuple[StreamStatistics, ...]
-    cnames: Mapping[int, str]
-    datagrams: int
-    unparsed: Mapping[str, int]
-    kernel_drops: int
-    forgotten_streams: int
-    """ended so long ago that the report has no room for them."""
-    planned_skew: int | None
-    """ns by which sound is meant to be heard after the picture captured with it; None without both and their SR."""
 
 
 class ReceiverSession:
@@ -389,23 +372,8 @@ class ReceiverSession:
         """These. A sender of ours of whose streams none is left wants our report, once they have been played."""
         for source in sources:
             self._end_source(source, why or source.why_ended, now)
-        if not self._config.reports:
-            return
-        left = {source.far_end for source in self._sources if source.playing is not None}
-        for far_end in {source.far_end: None for source in sources if source.far_end not in left}:
-            self._plan_report([s for s in self._sources if s.far_end == far_end and s.stream is not s.told], now)
-
-    def _plan_report(self, sources: list[Source], now: int) -> None:
-        """All streams of one sender have ended; these it has not had a report about."""
-        told = [source for source in sources if source.reads_reports]
-        if not told or all(source.quiet_for(now) > ABSENT for source in told):
-            return
-        played = [time for s in sources if s.stream is not None and (time := s.stream.played_by()) is not None]
-        due = now if self._closed else max([now, *(time + PLAYED for time in played)])
-        for source in sources:
-            source.told = source.stream
-        ssrcs = frozenset(source.ssrc for source in sources)
-        self._farewell.plan(ReportDue(told[0].ssrc, ssrcs, self._answers.path(told[0]), due), now)
+        if self._config.reports:
+            self._farewell.ended(sources, self._sources, self._answers.path, now, at_once=self._closed)
 
     def _end_source(self, source: Source, why: str, now: int) -> None:
         source.end()

@@ -1,7 +1,8 @@
-"""What a stream has counted: the raw figures that its report is made of."""
+"""What streams and a session have counted: the raw figures that a report is made of."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from receiver.account.bursts import BurstCounts
@@ -60,3 +61,18 @@ class StreamStatistics:
     target: int
     playout_delay_mean: int | None
     playout_delay: dict[str, int | None]
+
+
+@dataclass(frozen=True, slots=True)
+class SessionStatistics:
+    """Cumulative."""
+
+    streams: tuple[StreamStatistics, ...]
+    cnames: Mapping[int, str]
+    datagrams: int
+    unparsed: Mapping[str, int]
+    kernel_drops: int
+    forgotten_streams: int
+    """ended so long ago that the report has no room for them."""
+    planned_skew: int | None
+    """ns by which sound is meant to be heard after the picture captured with it; None without both and their SR."""

@@ -7,9 +7,9 @@ from functools import lru_cache
 
 from protocol.rtp import HEADER_SIZE as RTP_HEADER
 from receiver.account import needed_buffer
-from receiver.account.e_model import burst_ratio, codec_of, rate
 from receiver.account.gilbert_elliott import fit
 from receiver.account.intervals import Interval
+from receiver.listener import rating
 from receiver.media import StreamKey
 from receiver.playback import Played
 from receiver.report.snapshot import (
@@ -130,25 +130,13 @@ def _gilbert_elliott(s: StreamStatistics) -> GilbertElliott | None:
 
 
 def _e_model(s: StreamStatistics) -> EModel | None:
-    """Of the way from capture to playout; the way to the ear and the microphone's are not known here. Without an
-    exchange with the sender its length is not known, so nothing is said."""
-    codec, missed, counts = codec_of(s.format), s.ledger.missed, s.ledger
-    decided, least = counts.span - counts.undecided, _least_transit(s)
-    if codec is None or s.playout_delay_mean is None or decided <= 0 or least is None:
+    rated = rating(s)
+    if rated is None:
         return None
-    runs = sum(s.loss_runs.values()) + sum(s.late_runs.values())
-    rating = rate((least + s.playout_delay_mean) / 1e6, missed / decided, burst_ratio(missed, decided, runs), codec)
     return EModel(
-        rating.r, rating.mos, rating.delay_ms, rating.loss, rating.burst_ratio,
-        codec.equipment_impairment, codec.loss_robustness,
+        rated.r, rated.mos, rated.delay_ms, rated.loss, rated.burst_ratio,
+        rated.codec.equipment_impairment, rated.codec.loss_robustness,
     )  # fmt: skip
-
-
-def _least_transit(s: StreamStatistics) -> float | None:
-    """ns; half the round trip where the clocks were not compared."""
-    if s.one_way is not None:
-        return max(0, s.one_way.delay)
-    return None if s.round_trip is None else s.round_trip / 2
 
 
 def _traffic(s: StreamStatistics) -> Traffic:
