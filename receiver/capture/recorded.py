@@ -15,7 +15,7 @@ from receiver.capture.headers import plain
 from receiver.capture.writing import Capture
 from receiver.config import Latency
 from receiver.media import Format, StreamKey
-from receiver.session import ReceiverSession, SessionConfig, SessionOutput
+from receiver.session import ReceiverSession, SessionConfig, SessionOutput, SessionStatistics
 from receiver.transport import UdpPath
 
 _NOTHING = Batch.of([], 0)
@@ -80,6 +80,10 @@ class RecordedSession(ReceiverSession):
         self._capture.call(journal.Command("close", [now]))
         super().close(now)
 
+    def statistics(self) -> SessionStatistics:
+        self._capture.call(journal.Command("statistics", []))
+        return super().statistics()
+
     def poll(self) -> SessionOutput:
         output = super().poll()
         for transmission in output.transmissions:
@@ -97,6 +101,8 @@ def command(session: ReceiverSession, call: journal.Command) -> None:
                 session.set_device_latency(media, latency)
             case journal.Command("close", [int(now)]):
                 session.close(now)
+            case journal.Command("statistics", []):
+                session.statistics()
             case journal.Command("leave", []):
                 session.leave()
             case journal.Command("offer_report", [int(to), str(data), int(now), int(port), *address]):

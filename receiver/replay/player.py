@@ -33,10 +33,11 @@ class Player:
     """Call `advance` before each call of the session, and `deliver` after it."""
 
     def __init__(
-        self, config: ReceiverConfig, session: ReceiverSession, began: int, log: Callable[[str], None], *, exact: bool
+        self, config: ReceiverConfig, session: ReceiverSession, began: int, log: Callable[[str], None], found: Survey
     ) -> None:
-        """`exact`: the session is told only what was recorded."""
-        self._config, self._session, self._log, self._exact = config, session, log, exact
+        self._config, self._session, self._log, self._found = config, session, log, found
+        self._exact = found.exact
+        """the session is told only what was recorded."""
         self._began = self.now = began
         self._next_look = began + LOOK
         self._events: list[ReportEvent] = []
@@ -45,7 +46,7 @@ class Player:
         """senders' reports."""
         self._rates = Rates()
         self._output_error: str | None = None
-        self.closed = False
+        self.closed = self._ended = False
         self.snapshot = Snapshot(0.0)
         self._skew = Skew(lambda: self._outputs.timeline)
         self._outputs = VirtualOutputs(config, began, self._skew.shown, self._failed)
@@ -63,12 +64,14 @@ class Player:
 
     def advance(self, now: int) -> None:
         """Time goes on: what is due is played, and each second looked at."""
+        self.now = max(self.now, now)
+        if self._ended:
+            return
         while self._next_look <= now:
             self._outputs.advance(self._next_look)
             self._look(self._next_look)
             self._next_look += LOOK
         self._outputs.advance(now)
-        self.now = max(self.now, now)
 
     def deliver(self) -> None:
         """What the session has for decoders and the report."""
@@ -90,19 +93,31 @@ class Player:
         self._session.close(now)
         self.closed = True
 
+    def looked(self) -> None:
+        """Somebody asked the live session for its figures: the first time after its end was for the report."""
+        if self.closed:
+            self._end()
+
     def close(self) -> None:
         """The capture is over: the session too, unless that was among its calls."""
         if not self.closed:
             self.close_session(self.now)
         self.deliver()
+        self._end()
+
+    def _end(self) -> None:
+        """What is held is played, and the figures are final."""
+        if self._ended:
+            return
+        self._ended = True
         self._playback.close()
         self.now = self._outputs.close(self.now)
         if self._recorder is not None:
             self._recorder.close()
+        self._take(self.now, self._found)
 
-    def conclude(self, found: Survey, capture: dict[str, object]) -> tuple[int, dict[str, object]]:
+    def conclude(self, capture: dict[str, object]) -> tuple[int, dict[str, object]]:
         """Exit code and report."""
-        self._take(self.now, found)
         error = self._output_error if self.snapshot.streams else "no packets came"
         try:
             if self._config.picture is not None:

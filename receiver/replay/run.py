@@ -91,7 +91,7 @@ class _Replay:
             self._stamps = Stamps(began, began - (found.first_time if found.began is None else found.began))
         self._session = ReceiverSession(asked, began)
         self._end = None if config.duration is None else began + config.duration
-        self._player = Player(_measured_only(config, found, log), self._session, began, log, exact=self._exact)
+        self._player = Player(_measured_only(config, found, log), self._session, began, log, found)
 
     def run(self) -> tuple[int, dict[str, object]]:
         if self._exact:
@@ -100,7 +100,7 @@ class _Replay:
             self._by_stamps(self._arrivals())
             self._linger()
         self._player.close()
-        return self._player.conclude(self._found, self._facts())
+        return self._player.conclude(self._facts())
 
     def _over(self, now: int) -> bool:
         if self._player.snapshot is not self._seen:  # once a second of the capture
@@ -139,6 +139,8 @@ class _Replay:
                 self._session.handle_timeout(now)
             case journal.Command("close", [int(now)]):
                 self._player.close_session(now)
+            case journal.Command("statistics", []):
+                self._player.looked()
             case journal.Command():
                 command(self._session, call)
             case journal.Gap():
