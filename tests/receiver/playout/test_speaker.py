@@ -17,6 +17,7 @@ from protocol.errors import ResourceError, UsageError
 from receiver.playout import speaker as module
 from receiver.playout.audio import AudioTimeline
 from receiver.playout.speaker import open_speaker
+from tests.support import media
 
 PROGRAM = """
 import sys, threading, time
@@ -121,12 +122,13 @@ def test_what_is_pushed_comes_out_of_the_sound_server(pulse: Pulse) -> None:
         data = file.read()
     if "BEGIN" not in output:
         pytest.skip("PortAudio finds no ALSA device for PulseAudio")
-    heard = np.frombuffer(data[: len(data) // 2 * 2], "<i2").astype(np.float64)
-    part = noise(2)[24000:72000].astype(np.float64)
-    size = 1 << (len(heard) + len(part)).bit_length()
-    matches = np.fft.irfft(np.fft.rfft(heard, size) * np.conj(np.fft.rfft(part, size)), size)
-    place = int(np.argmax(matches[: len(heard) - len(part)]))
-    assert np.corrcoef(heard[place : place + len(part)], part)[0, 1] > 0.99
+    heard = np.frombuffer(data[: len(data) // 2 * 2], "<i2").astype(np.float32)
+    part = noise(2)[24000:72000]
+    # In stretches of 0.1 s: following the playout times may move the sound by a few samples in a second.
+    found = [media.best_match(part[at : at + 4800], heard) for at in range(0, len(part), 4800)]
+    assert np.median([correlation for correlation, _ in found]) > 0.99
+    places = np.array([place for _, place in found])
+    assert np.median(np.abs(np.diff(places) - 4800)) < 10
     latency = float(output.split("END")[1].split()[1])
     assert 0 < latency < 0.5
 
