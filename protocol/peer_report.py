@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, NoReturn
 
 from protocol.errors import Malformed, Truncated
@@ -27,7 +27,7 @@ def pack(report: Report, limit: int = MAX_SIZE) -> bytes:
 
     What it lost is named in `left_out`. Raises ValueError when not even the rest fits.
     """
-    rest: dict[str, Any] = {name: value for name, value in report.items() if name not in _NOT_SENT}
+    rest = _without_members({name: value for name, value in report.items() if name not in _NOT_SENT}, ("intervals",))
     for name, shed in _SHED.items():
         if (data := _compressed(rest)) is not None and len(data) <= limit:
             return data
@@ -64,11 +64,13 @@ def _without_events(report: Report) -> dict[str, Any]:
 
 
 def _without_distributions(report: Report) -> dict[str, Any]:
-    streams = [
-        {name: value for name, value in stream.items() if name not in _DISTRIBUTIONS}
-        for stream in report.get("streams", ())
-    ]
-    return {**report, "streams": streams}
+    return _without_members(report, _DISTRIBUTIONS)
+
+
+def _without_members(report: Report, names: Collection[str]) -> dict[str, Any]:
+    """Without these of each stream."""
+    streams = report.get("streams", ())
+    return {**report, "streams": [{n: v for n, v in stream.items() if n not in names} for stream in streams]}
 
 
 def _without_streams(report: Report) -> dict[str, Any]:
