@@ -62,6 +62,16 @@ def test_a_stretch_with_a_little_sound_at_its_edge_is_judged(tmp_path: Path) -> 
     assert media.listen(write_wav(tmp_path / "a.wav", sound), source).correlations[-1] > 0.999
 
 
+def test_silence_around_the_sound_is_no_match() -> None:
+    """Also at the scale of 16-bit samples, where rounding errors of a transform are large."""
+    silence = np.zeros(100_000, np.float32)
+    source = np.concatenate((silence, 10_000 * media.sound(1.0), silence))
+    noise = np.random.default_rng(4).normal(0, 0.3, 4800).astype(np.float32)
+    assert media.best_match(noise, source)[0] < 0.2
+    correlation, at = media.best_match(media.sound(1.0)[9600:14_400], source)
+    assert (round(correlation, 6), at) == (1.0, 109_600)
+
+
 def test_other_sound_is_not_taken_for_it(tmp_path: Path) -> None:
     noise = np.random.default_rng(2).normal(0, 0.1, 2 * media.RATE)
     assert media.listen(write_wav(tmp_path / "a.wav", noise), media.sound(3.0)).median < 0.2

@@ -316,14 +316,15 @@ def _resampled(sound: Sound, rate: int, wanted: int) -> Sound:
     return np.concatenate([part.to_ndarray()[0] for part in (*resampler.resample(frame), *resampler.resample(None))])
 
 
-def best_match(part: Sound, whole: Sound) -> tuple[float, int]:
+def best_match(part: NDArray[Any], whole: NDArray[Any]) -> tuple[float, int]:
     """Where in `whole` a `part` fits best: (normalised correlation, offset in samples)."""
+    part, whole = part.astype(np.float64), whole.astype(np.float64)
     n = 1 << (len(part) + len(whole) - 1).bit_length()
     product = np.fft.irfft(np.fft.rfft(whole, n) * np.conj(np.fft.rfft(part, n)), n)[: len(whole) - len(part) + 1]
-    energy = np.concatenate(([0.0], np.cumsum(whole.astype(np.float64) ** 2)))
+    energy = np.concatenate(([0.0], np.cumsum(whole**2)))
     windows = energy[len(part) :] - energy[: -len(part)]
-    norm = np.sqrt(np.maximum(windows, 1e-9) * float(np.sum(part.astype(np.float64) ** 2)))
-    score = product / np.maximum(norm, 1e-9)
+    audible = np.maximum(windows, max(1e-9, 1e-6 * float(np.max(windows))))  # what is left of rounding is no match
+    score = product / np.maximum(np.sqrt(audible * float(np.sum(part**2))), 1e-9)
     at = int(np.argmax(score))
     return float(score[at]), at
 
