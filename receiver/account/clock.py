@@ -73,7 +73,10 @@ class SenderClock:
             self._first = int(timestamps[0]), int(arrival_times[0])
         first_timestamp, first_arrival = self._first
         if len(timestamps) <= _SCALAR:
-            return self._observe_each(timestamps.tolist(), arrival_times.tolist())
+            pairs = list(zip(timestamps.tolist(), arrival_times.tolist(), strict=True))
+            for pair in pairs:
+                self.observe_one(*pair)
+            return np.array([self._excess(*pair) for pair in pairs], np.int64)
         media = (timestamps - first_timestamp) * self._tick
         transits = (arrival_times - first_arrival) - media
         total = float(np.add.reduce(transits))
@@ -86,14 +89,19 @@ class SenderClock:
         above: NDArray[np.int64] = np.maximum(level - self._level, 0).astype(np.int64)
         return above
 
-    def _observe_each(self, timestamps: list[int], arrival_times: list[int]) -> NDArray[np.int64]:
+    def observe_one(self, timestamp: int, arrival_time: int) -> int:
+        """As `observe`, of one packet."""
+        if self._first is None:
+            self._first = timestamp, arrival_time
+        media = (timestamp - self._first[0]) * self._tick
+        transit = arrival_time - self._first[1] - media
+        self._add(int(media), transit, arrival_time, transit, 1)
+        return max(0, int(transit - self._skew * media - self._level))
+
+    def _excess(self, timestamp: int, arrival_time: int) -> int:
         assert self._first is not None
-        first_timestamp, first_arrival = self._first
-        medias = [(timestamp - first_timestamp) * self._tick for timestamp in timestamps]
-        pairs = [(media, a - first_arrival - media) for media, a in zip(medias, arrival_times, strict=True)]
-        for (media, transit), arrival in zip(pairs, arrival_times, strict=True):
-            self._add(int(media), transit, arrival, transit, 1)
-        return np.array([max(0, int(t - self._skew * m - self._level)) for m, t in pairs], np.int64)
+        media = (timestamp - self._first[0]) * self._tick
+        return max(0, int(arrival_time - self._first[1] - media - self._skew * media - self._level))
 
     def local_time(self, timestamp: int) -> int:
         """Monotonic ns at which a packet with this unwrapped timestamp arrives if it takes the least transit.

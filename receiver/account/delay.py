@@ -33,7 +33,8 @@ class InterarrivalJitter:
         """Unwrapped RTP timestamps and arrival times in monotonic ns, in the order of arrival. shapes (n,)."""
         n = len(timestamps)
         if n <= _SCALAR:
-            self._observe_each(timestamps.tolist(), arrival_times.tolist())
+            for timestamp, arrival in zip(timestamps.tolist(), arrival_times.tolist(), strict=True):
+                self.observe_one(timestamp, arrival)
             return
         if self._arrival is None:
             self._arrival, self._timestamp = int(arrival_times[0]), int(timestamps[0])
@@ -44,14 +45,12 @@ class InterarrivalJitter:
         self.nanoseconds = self.nanoseconds * (1 - _GAIN) ** n + float(_WEIGHTS[-len(recent) :] @ recent)
         self._arrival, self._timestamp = int(arrival_times[-1]), int(timestamps[-1])
 
-    def _observe_each(self, timestamps: list[int], arrival_times: list[int]) -> None:
-        before = self._arrival
-        for timestamp, arrival in zip(timestamps, arrival_times, strict=True):
-            if before is not None:
-                difference = abs(arrival - before - (timestamp - self._timestamp) * self._tick)
-                self.nanoseconds += (difference - self.nanoseconds) * _GAIN
-            before, self._timestamp = arrival, timestamp
-        self._arrival = before
+    def observe_one(self, timestamp: int, arrival: int) -> None:
+        """As `observe`, of one packet."""
+        if self._arrival is not None:
+            difference = abs(arrival - self._arrival - (timestamp - self._timestamp) * self._tick)
+            self.nanoseconds += (difference - self.nanoseconds) * _GAIN
+        self._arrival, self._timestamp = arrival, timestamp
 
 
 class Delay:
@@ -75,13 +74,21 @@ class Delay:
 
         Returns by how many ns each took longer than the least transit, for `count`. shape (n,).
         """
-        self._packets += len(timestamps)
+        n = len(timestamps)
+        self._packets += n
+        if n == 1:
+            timestamp, arrival = timestamps.item(), arrival_times.item()
+            self._jitter.observe_one(timestamp, arrival)
+            return np.array([self._clock.observe_one(timestamp, arrival)])
         self._jitter.observe(timestamps, arrival_times)
         return self._clock.observe(timestamps, arrival_times)
 
     def count(self, excess: NDArray[np.int64]) -> None:
         """What `observe` returned of the packets that count. shape (n,)."""
-        self._variation.add(excess // 1000)
+        if len(excess) == 1:
+            self._variation.add_one(excess.item() // 1000)
+        else:
+            self._variation.add(excess // 1000)
 
     @property
     def jitter(self) -> int | None:

@@ -42,11 +42,17 @@ class Histogram:
         """Count each value; negative ones as 0. shape (n,)."""
         self.total += len(values)
         if len(values) <= _SMALL_BATCH:
+            counts = self._counts
             for value in values.tolist():
-                self._counts[_bin(value)] += 1
+                counts[_bin(value)] += 1
             return
         index = np.searchsorted(_EDGES, values, side="right")
         self._counts += np.bincount(np.maximum(index - 1, 0), minlength=_BINS)
+
+    def add_one(self, value: int) -> None:
+        """Count this value, which is not negative."""
+        self.total += 1
+        self._counts[_bin(value)] += 1
 
     def percentile(self, share: float) -> int | None:
         """The middle of the bin in which the smallest value lies that `share` (0 to 1) of all do not exceed."""

@@ -26,24 +26,20 @@ from receiver.account.counts import Reception
 from receiver.account.histogram import Histogram
 from receiver.account.intervals import Interval
 from receiver.account.local import LocalDrop, LocalDrops
-from receiver.account.numbers import contiguous, first_copies
+from receiver.account.numbers import ascending, contiguous, first_copies
 from receiver.account.reordering import Reordering
 from receiver.account.ring import StateRing
 from receiver.account.runs import FateObserver
 from receiver.account.sender_count import SenderCount
 from receiver.account.states import ARRIVED, COPIED, FEC, LATE, REPAIRED, RTX
 
-_ARRIVED_BYTE = bytes([ARRIVED])
 _SMALLEST, _LARGEST = 1 << 12, 1 << 22
 """numbers open at once; more than the largest (8 s of 500,000 packets/s) closes the oldest early."""
 _HEAD = 3000
 """numbers below the first one received that may still be the beginning (RFC 3550 A.1 MAX_DROPOUT)."""
-_FURTHEST = 1 << 32
-"""numbers a range may lie ahead of what arrived: more is not believed."""
+_FURTHEST = 1 << 32  # numbers a range may lie ahead of what arrived: more is not believed
 _CHECKPOINT = 50_000_000
-_SCALAR = 8  # packets up to which plain Python is quicker than NumPy
-_YES = np.ones(_SCALAR, bool)
-_YES.flags.writeable = False
+_YES = [np.broadcast_to(np.True_, n) for n in range(9)]
 
 
 class Ledger:
@@ -58,8 +54,7 @@ class Ledger:
         self._base = self._closed = self._decided = self._end = 0
         self._base_fixed = False
         self._first_received = 0
-        self._reordering = Reordering()
-        self._closing = Closing(observers, loss_observers)
+        self._reordering, self._closing = Reordering(), Closing(observers, loss_observers)
         self._checkpoints: deque[tuple[int, int]] = deque()
         self._arrived = self._in_time = self._rtx = self._fec = self._missed = 0
         self._late = self._arrived_after_recovery = self._duplicates = self._replicated = 0
@@ -73,39 +68,33 @@ class Ledger:
     def arrive(self, extended: NDArray[np.int64], arrival_times: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Packets in the order of their arrival, shapes (n,); times in monotonic ns.
 
-        Returns which of them are first copies that count, shape (n,): not duplicates, not after the close, not from
-        before the join. Late ones count. The result may be read-only.
+        Returns which of them count, shape (n,), read-only: neither a further copy, nor after the close, nor before the
+        join; late ones do.
         """
         n = len(extended)
         if not n:
             return np.zeros(0, bool)
-        first = int(extended[0])
+        first = extended.item(0)
         if not self._started:
             self._start(int(extended.min()), int(arrival_times[0]))
-        if first >= self._end and contiguous(extended, first):
-            self._advance(first, n)
-            if self._local.waiting:
-                self._local.explain(self._ring, first + n, self._closed, self._end)
-            if n <= _SCALAR:
-                self._reordering.advance_each(first, arrival_times.tolist())
-                return _YES[:n]
-            self._reordering.advance_all(extended, arrival_times)
-            return np.ones(n, bool)
-        return self._arrive_mixed(extended, arrival_times)
+        if first < self._end or not self._advance(first, extended):
+            return self._arrive_mixed(extended, arrival_times)
+        self._arrived += n
+        self._explain_drops(self._end)
+        self._reordering.advance(extended, arrival_times)
+        return _YES[n] if n < len(_YES) else np.ones(n, bool)
 
     def recover(self, numbers: NDArray[np.int64], how: Literal["rtx", "fec"]) -> NDArray[np.bool_]:
         """Numbers repaired from a retransmission or from repair packets. shape (n,).
 
-        Returns where that was of use, shape (n,): neither the original nor an earlier repair was there, and the
-        deadline had not come.
+        Returns where that was of use, shape (n,): nothing was there, and the deadline had not come.
         """
         useful = np.zeros(len(numbers), bool)
         if not self._started:
             return useful
         self._extend(int(numbers.max(initial=0)) + 1)
         undecided = np.flatnonzero(numbers >= self._decided)
-        _, firsts = np.unique(numbers[undecided], return_index=True)
-        rows = undecided[firsts]
+        rows = undecided[np.unique(numbers[undecided], return_index=True)[1]]
         rows = rows[self._ring.states[numbers[rows] & self._ring.mask] & (ARRIVED | REPAIRED) == 0]
         self._ring.states[numbers[rows] & self._ring.mask] |= RTX if how == "rtx" else FEC
         useful[rows] = True
@@ -159,6 +148,10 @@ class Ledger:
         Numbers above the highest known stay undecided. Drain the socket first: what counts is the arrival stamp.
         """
         until = min(until, self._end)
+        if until == self._decided + 1 and self._ring.data[self._decided & self._ring.mask] == ARRIVED:
+            self._in_time += 1
+            self._decided = until
+            return
         for start, stop in self._ring.pieces(self._decided, until):
             if self._ring.data.count(ARRIVED, start, stop) == stop - start:
                 self._in_time += stop - start
@@ -264,15 +257,19 @@ class Ledger:
         self._closing.start(number, time)
         self._base = self._closed = self._decided = self._end = self._first_received = number
 
-    def _advance(self, first: int, n: int) -> None:
-        """`n` packets from `first` on, nothing above it known."""
-        self._extend(first + n)
-        if n == 1:
-            self._ring.data[first & self._ring.mask] = ARRIVED
-        else:
-            for start, stop in self._ring.pieces(first, first + n):
-                self._ring.data[start:stop] = _ARRIVED_BYTE * (stop - start)
-        self._arrived += n
+    def _advance(self, first: int, extended: NDArray[np.int64]) -> bool:
+        """Whether these, from `first` on, of which and above which nothing is known, ascend: they have arrived then."""
+        if contiguous(extended, first):
+            n = len(extended)
+            self._extend(first + n)
+            self._ring.fill(first, first + n, ARRIVED)
+            return True
+        last = extended.item(-1)
+        if last - self._closed >= _LARGEST or not ascending(extended):
+            return False
+        self._extend(last + 1)
+        self._ring.states[extended & self._ring.mask] = ARRIVED
+        return True
 
     def _arrive_mixed(self, extended: NDArray[np.int64], times: NDArray[np.int64]) -> NDArray[np.bool_]:
         lowest = int(extended.min())
@@ -292,7 +289,10 @@ class Ledger:
         fresh: NDArray[np.bool_] = still_open & ((self._ring.states[at] & ARRIVED) == 0)
         fresh &= first_copies(extended)
         numbers, at = extended[fresh], at[fresh]
-        self._set_arrived(at)
+        if self._local.count:
+            self._local.take_back(self._ring, at)
+        self._ring.states[at] |= ARRIVED
+        self._arrived += len(at)
         self._count_late(numbers, at)
         overtaken = self._reordering.arrive(numbers, times[fresh])
         if len(overtaken):
@@ -300,15 +300,8 @@ class Ledger:
         copies = extended[still_open & ~fresh]
         if len(copies):
             self._count_copies(copies)
-        if self._local.waiting:
-            self._local.explain(self._ring, self._reordering.highest + 1, self._closed, self._end)
+        self._explain_drops(self._reordering.highest + 1)
         return fresh
-
-    def _set_arrived(self, at: NDArray[np.int64]) -> None:
-        if self._local.count:
-            self._local.take_back(self._ring, at)
-        self._ring.states[at] |= ARRIVED
-        self._arrived += len(at)
 
     def _count_copies(self, numbers: NDArray[np.int64]) -> None:
         """Of open numbers that have arrived."""
@@ -378,15 +371,18 @@ class Ledger:
 
     def _close_until(self, until: int) -> None:
         """`until` is not above the highest known."""
-        if self._local.waiting:
-            self._local.explain(self._ring, until, self._closed, self._end)
+        self._explain_drops(until)
         self.decide(until)
         while self._closed < until:
             stop = self._closing.intervals.stop(until)
             for start, end in self._ring.pieces(self._closed, stop):
                 self._tally(start, end)
-            self._closed = stop
+            self._closed = self._reordering.floor = stop
             self._closing.reached(stop)
+
+    def _explain_drops(self, below: int) -> None:
+        if self._local.waiting:
+            self._local.explain(self._ring, below, self._closed, self._end)
 
     def _tally(self, start: int, stop: int) -> None:
         states = self._ring.states[start:stop]

@@ -17,6 +17,11 @@ def contiguous(numbers: NDArray[np.int64], first: int) -> bool:
     return int(numbers[-1]) - first == n - 1 and bool((numbers[1:] - numbers[:-1] == 1).all())
 
 
+def ascending(numbers: NDArray[np.int64]) -> bool:
+    """Whether each is above the one before. shape (n,)."""
+    return bool((numbers[1:] > numbers[:-1]).all())
+
+
 def first_copies(numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Where each number occurs for the first time. shape (n,)."""
     first = np.ones(len(numbers), bool)

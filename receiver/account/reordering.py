@@ -7,7 +7,9 @@ from numpy.typing import NDArray
 
 from receiver.account.histogram import Histogram
 
-_KEPT = 16384
+_SCALAR = 8
+"""packets up to which plain Python is quicker than NumPy."""
+_SMALLEST, _KEPT = 512, 16384
 """arrivals that set a new highest number and can still be compared with; an older one counts as the oldest kept."""
 
 
@@ -18,7 +20,7 @@ class Reordering:
     came, so only those are kept: number, place in the order of arrival, and time, all ascending.
     """
 
-    __slots__ = ("_fill", "_records", "arrivals", "extents", "highest", "late_times", "reordered")
+    __slots__ = ("_fill", "_records", "_rows", "arrivals", "extents", "floor", "highest", "late_times", "reordered")
 
     def __init__(self) -> None:
         self.highest = -1
@@ -29,29 +31,26 @@ class Reordering:
         """packets, §4.2.1."""
         self.late_times = Histogram()
         """µs, §4.3: the buffer that would have restored the order."""
-        self._records = np.empty((3, 2 * _KEPT), np.int64)
+        self.floor = 0
+        """no number below it comes any more."""
+        self._allocate(2 * _SMALLEST)
         self._fill = 0
 
-    def advance_each(self, first: int, times: list[int]) -> None:
-        """A few consecutive numbers in order, all above the highest number."""
-        if self._fill + len(times) > 2 * _KEPT:
-            self._forget()
-        records = self._records
-        for number, time in enumerate(times, first):
-            fill = self._fill
-            records[0, fill] = number
-            records[1, fill] = self.arrivals
-            records[2, fill] = time
-            self._fill = fill + 1
-            self.arrivals += 1
-        self.highest = first + len(times) - 1
-
-    def advance_all(self, numbers: NDArray[np.int64], times: NDArray[np.int64]) -> None:
-        """Arrivals in ascending order, all above the highest number."""
+    def advance(self, numbers: NDArray[np.int64], times: NDArray[np.int64]) -> None:
+        """Ascending numbers, all above the highest one. shapes (n,)."""
         n = len(numbers)
-        self._append(numbers, np.arange(self.arrivals, self.arrivals + n), times)
+        if n > _SCALAR:
+            self._append(numbers, np.arange(self.arrivals, self.arrivals + n), times)
+        else:
+            if self._fill + n > self._records.shape[1]:
+                self._make_room()
+            of_number, of_place, of_time = self._rows
+            places = range(self._fill, self._fill + n)
+            for i, at, number, time in zip(range(n), places, numbers.tolist(), times.tolist(), strict=True):
+                of_number[at], of_place[at], of_time[at] = number, self.arrivals + i, time
+            self._fill += n
         self.arrivals += n
-        self.highest = int(numbers[-1])
+        self.highest = numbers.item(-1)
 
     @property
     def newest_time(self) -> int:
@@ -85,15 +84,27 @@ class Reordering:
         for start in range(0, len(numbers), _KEPT):
             part = slice(start, start + _KEPT)
             n = len(numbers[part])
-            if self._fill + n > 2 * _KEPT:
-                self._forget()
+            while self._fill + n > self._records.shape[1]:
+                self._make_room()
             at = slice(self._fill, self._fill + n)
             self._records[0, at] = numbers[part]
             self._records[1, at] = places[part]
             self._records[2, at] = times[part]
             self._fill += n
 
-    def _forget(self) -> None:
-        kept = min(self._fill, _KEPT)
-        self._records[:, :kept] = self._records[:, self._fill - kept : self._fill].copy()
-        self._fill = kept
+    def _allocate(self, size: int) -> None:
+        self._records = np.empty((3, size), np.int64)
+        self._rows = [row.data for row in self._records]  # quicker for a single value
+
+    def _make_room(self) -> None:
+        """Forgets what no number can be compared with now; where that is too little, more memory, or the oldest."""
+        fill, size = self._fill, self._records.shape[1]
+        first = min(int(np.searchsorted(self._records[0, :fill], self.floor)), fill - 1)
+        if fill - first > size // 2:
+            first = max(first, fill - _KEPT)
+            size = min(2 * size, 2 * _KEPT)
+        kept = self._records[:, first:fill].copy()
+        if size != self._records.shape[1]:
+            self._allocate(size)
+        self._fill = fill - first
+        self._records[:, : self._fill] = kept

@@ -34,6 +34,14 @@ class StateRing:
         self._allocate(1 << (size - 1).bit_length())
         self.states[numbers & self.mask] = states
 
+    def fill(self, first: int, end: int, state: int) -> None:
+        """This state for the numbers from `first` to below `end`."""
+        if end == first + 1:
+            self.data[first & self.mask] = state
+            return
+        for start, stop in self.pieces(first, end):
+            self.data[start:stop] = bytes((state,)) * (stop - start)
+
     def pieces(self, first: int, end: int) -> Iterator[tuple[int, int]]:
         """The one or two stretches of memory that hold the numbers from `first` to below `end`."""
         if end <= first:

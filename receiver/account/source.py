@@ -14,6 +14,7 @@ same SSRC are not two epochs in turn, but one stream and packets that belong to 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,8 +37,7 @@ _SCALAR = 4
 _RATE_SPAN = 4 * _SECOND
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
+class Segment(NamedTuple):
     """Packets of one epoch, in the order of their arrival; all arrays of shape (n,)."""
 
     epoch: int
@@ -97,6 +97,8 @@ class SourceTracker:
 
         Usually one segment that is the batch itself; more around the start of an epoch.
         """
+        if len(headers) == 1 and (one := self._track_one(headers, arrival_times, buffer)) is not None:
+            return [one]
         segments: list[Segment] = []
         while len(headers) > _SCALAR:
             near = self._track_near(headers, arrival_times, buffer)
@@ -152,6 +154,23 @@ class SourceTracker:
         if extended[row] > self._newest:
             self._advance(int(extended[row]), int(timestamps[row]), int(arrival_times[row]))
         return Segment(self.epoch, headers, buffer, arrival_times, extended, timestamps)
+
+    def _track_one(
+        self, headers: Headers, arrival_times: NDArray[np.int64], buffer: NDArray[np.uint8]
+    ) -> Segment | None:
+        """A packet that came alone; None where it needs to be judged."""
+        if self.epoch < 0 or self._ended or self._assigned - self._newest > MAX_DROPOUT:
+            return None
+        arrival = arrival_times.item()
+        step = difference(headers.sequence_number.item(), self._newest, 16)
+        ticks = difference(headers.timestamp.item(), self._timestamp, 32)
+        if abs(step) > MAX_DROPOUT or abs(ticks) > self._near or arrival - self._arrival > _SECOND // 2:
+            return None
+        self._heard = arrival
+        number, timestamp = self._newest + step, self._timestamp + ticks
+        if step > 0:
+            self._advance(number, timestamp, arrival)
+        return Segment(self.epoch, headers, buffer, arrival_times, np.array([number]), np.array([timestamp]))
 
     # One packet at a time
 
