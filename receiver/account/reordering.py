@@ -43,7 +43,7 @@ class Reordering:
             self._append(numbers, np.arange(self.arrivals, self.arrivals + n), times)
         else:
             if self._fill + n > self._records.shape[1]:
-                self._make_room()
+                self._make_room(n)
             of_number, of_place, of_time = self._rows
             places = range(self._fill, self._fill + n)
             for i, at, number, time in zip(range(n), places, numbers.tolist(), times.tolist(), strict=True):
@@ -84,8 +84,8 @@ class Reordering:
         for start in range(0, len(numbers), _KEPT):
             part = slice(start, start + _KEPT)
             n = len(numbers[part])
-            while self._fill + n > self._records.shape[1]:
-                self._make_room()
+            if self._fill + n > self._records.shape[1]:
+                self._make_room(n)
             at = slice(self._fill, self._fill + n)
             self._records[0, at] = numbers[part]
             self._records[1, at] = places[part]
@@ -96,13 +96,14 @@ class Reordering:
         self._records = np.empty((3, size), np.int64)
         self._rows = [row.data for row in self._records]  # quicker for a single value
 
-    def _make_room(self) -> None:
-        """Forgets what no number can be compared with now; where that is too little, more memory, or the oldest."""
+    def _make_room(self, n: int) -> None:
+        """For `n` more, at most _KEPT: first goes what no number will be compared with any more; where that is too
+        little there is more memory, and at last the oldest go."""
         fill, size = self._fill, self._records.shape[1]
         first = min(int(np.searchsorted(self._records[0, :fill], self.floor)), fill - 1)
-        if fill - first > size // 2:
-            first = max(first, fill - _KEPT)
-            size = min(2 * size, 2 * _KEPT)
+        while fill - first + n > size // 2 and size < 2 * _KEPT:
+            size *= 2
+        first = max(first, fill + n - size)
         kept = self._records[:, first:fill].copy()
         if size != self._records.shape[1]:
             self._allocate(size)
