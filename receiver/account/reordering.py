@@ -103,7 +103,8 @@ class Reordering:
         first = min(int(np.searchsorted(self._records[0, :fill], self.floor)), fill - 1)
         while fill - first + n > size // 2 and size < 2 * _KEPT:
             size *= 2
-        first = max(first, fill + n - size)
+        if fill - first + n > size // 2:
+            first = max(first, fill - _KEPT)
         kept = self._records[:, first:fill].copy()
         if size != self._records.shape[1]:
             self._allocate(size)
