@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test check bench soak clean
+.PHONY: setup demo test robust check bench soak clean
 .DELETE_ON_ERROR:
 
 setup: .venv/ready
@@ -21,7 +21,10 @@ demo: setup
 	$(BIN)/python -m tests.support.demo
 
 test: setup
-	$(BIN)/python -m pytest -m 'not slow and not bench'
+	$(BIN)/python -m pytest -m 'not slow and not bench' --ignore=tests/robustness
+
+robust: setup
+	$(BIN)/python -m pytest -m 'not slow and not bench' tests/robustness
 
 check: setup
 	$(BIN)/ruff check .
