@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None, run: Run | None = None) -> int:
 
         return replay(words[1:])
     if words[:1] == ["compare"]:
-        from receiver.comparing import main as compare
+        from receiver.compare.command import main as compare
 
         return compare(words[1:])
     return program.run(PROGRAM, arguments, lambda request: _work(request, run))

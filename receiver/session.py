@@ -29,15 +29,15 @@ from protocol.rtcp.sr import SenderReport
 from protocol.rtcp.xr import ExtendedReport
 from protocol.rtp import REASONS, Headers, parse_batch, rtcp_mask
 from receiver.account.local import LocalDrop, queue
-from receiver.answers import Answers
 from receiver.config import Latency
 from receiver.events import Event, Goodbye, KeyFrameRequested, StreamEnded, StreamStarted
-from receiver.exchange import echo_to
-from receiver.farewell import LONGEST, Farewell
-from receiver.jitter.sync import Offset, extras
 from receiver.jitter.target import policy
+from receiver.lip_sync import LipSync
 from receiver.media import AccessUnit, Format, StreamKey
 from receiver.presence import Presence
+from receiver.rtcp.answers import Answers
+from receiver.rtcp.exchange import echo_to
+from receiver.rtcp.farewell import LONGEST, Farewell
 from receiver.source import Source
 from receiver.sources import Heard, Sources
 from receiver.statistics import SessionStatistics as SessionStatistics
@@ -99,7 +99,7 @@ class ReceiverSession:
         self._datagrams = self._kernel_drops = 0
         self._unparsed: Counter[str] = Counter()
         self._next_tick = now + TICK
-        self._device_latency: dict[str, int] = {}
+        self._lip_sync = LipSync(self._sources)
 
     # -- the four verbs ---------------------------------------------------------------------------------------
 
@@ -144,7 +144,7 @@ class ReceiverSession:
     def _tick(self, now: int) -> None:
         self._next_tick = now + TICK
         self._output.events += self._presence.fell_silent(self._alive(), now)
-        self._synchronise()
+        self._lip_sync.synchronise()
         self._sources.tidy(now)
         self._answers.tune(now)
         for stream in self._alive():
@@ -173,7 +173,7 @@ class ReceiverSession:
 
     def set_device_latency(self, media: str, latency: int) -> None:
         """ns from hand-over to the device until it is heard or seen: lip-sync allows for it."""
-        self._device_latency[media] = latency
+        self._lip_sync.device_latency[media] = latency
 
     def offer_report(self, to: int, data: bytes, path: Hashable, now: int) -> None:
         """What `ReportDue` asked for."""
@@ -206,7 +206,7 @@ class ReceiverSession:
             dict(self._unparsed + Counter(unconfirmed=self._sources.unconfirmed)),
             self._kernel_drops,
             self._forgotten,
-            self._planned_skew(),
+            self._lip_sync.planned_skew(),
         )
 
     def streams(self) -> list[Stream]:
@@ -293,7 +293,7 @@ class ReceiverSession:
         self._presence.began()
         self._output.events.append(StreamStarted(source.stream.key, source.format, now))
         self._answers.tune(now)
-        self._synchronise()
+        self._lip_sync.synchronise()
 
     def _count_unparsed(self, reasons: np.ndarray) -> None:
         for code, count in enumerate(np.bincount(reasons).tolist()):
@@ -386,28 +386,6 @@ class ReceiverSession:
         self._output.units += stream.end(now, left=self._closed)
         self._presence.ended(stream.key)
         self._output.events.append(StreamEnded(stream.key, stream.format, now, why))
-
-    def _offsets(self) -> list[tuple[Stream, Offset]]:
-        """The streams whose capture times can be compared."""
-        found: list[tuple[Stream, Offset]] = []
-        for source in self._sources:
-            stream = source.playing
-            offset = None if stream is None else stream.playout_offset()
-            if source.format.media == "load":  # nobody sees or hears it
-                continue
-            if stream is not None and offset is not None and source.cname is not None:
-                latency = self._device_latency.get(source.format.media, 0)
-                found.append((stream, Offset(source.cname, source.format.media, offset, latency)))
-        return found
-
-    def _synchronise(self) -> None:
-        found = self._offsets()
-        for (stream, _), extra in zip(found, extras([offset for _, offset in found]), strict=True):
-            stream.delay_further(extra)
-
-    def _planned_skew(self) -> int | None:
-        meant = {o.media: s.extra + o.playout_offset + o.device_latency for s, o in self._offsets()}
-        return meant["audio"] - meant["video"] if len(meant) == 2 else None
 
 
 def _by_ssrc(ssrcs: NDArray[np.uint32], rows: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:

@@ -16,9 +16,9 @@ from protocol.serial import difference
 from receiver.account.closing import drain
 from receiver.account.one_way import TwoWay
 from receiver.account.source import Segment, SourceTracker
-from receiver.exchange import times
 from receiver.jitter.buffer import Packets
 from receiver.media import Format, StreamKey
+from receiver.rtcp.exchange import times
 from receiver.stream import Stream
 
 MOVED = 500_000_000

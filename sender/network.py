@@ -201,7 +201,8 @@ class Network:
                 continue
             if target.handle_refusal(path, now):
                 where = f"{target.name} (port {path.address[1]}: {refusal.why})"
-                self._note(now, "unreachable", where, f"nobody listens at {where}; still sending")
+                gone = target.session.closed  # it has heard the goodbye, and need not listen any more
+                self._note(now, "unreachable", where, None if gone else f"nobody listens at {where}; still sending")
             if target.refused():
                 target.session.handle_unreachable(now)
 

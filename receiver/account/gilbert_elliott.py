@@ -32,7 +32,7 @@ Sample = tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Interval:
+class Estimate:
     """An estimate with its 95 % confidence interval."""
 
     value: float
@@ -41,16 +41,16 @@ class Interval:
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
+class GilbertElliott:
     """Probabilities for each packet."""
 
-    p: Interval
+    p: Estimate
     """good to bad."""
-    r: Interval
+    r: Estimate
     """bad to good."""
-    loss_in_bad: Interval
+    loss_in_bad: Estimate
     """1 - h."""
-    loss_in_good: Interval
+    loss_in_good: Estimate
     """1 - k."""
 
 
@@ -101,7 +101,7 @@ class LossRuns:
 
 
 @lru_cache(maxsize=32)
-def fit(sample: Sample) -> Model | None:
+def fit(sample: Sample) -> GilbertElliott | None:
     """The most likely model of a row.
 
     None where it holds too few runs of lost packets, or where they do not tell the model from independent losses.
@@ -243,7 +243,7 @@ def _derivatives(theta: Matrix, runs: Matrix) -> tuple[Matrix, Matrix]:
 # -- the intervals ----------------------------------------------------------------------------------------------
 
 
-def _intervals(theta: Matrix, runs: Matrix) -> Model | None:
+def _intervals(theta: Matrix, runs: Matrix) -> GilbertElliott | None:
     """From the curvature at the maximum: of p and r in log-odds; of the losses, which often are 0 or 1, as they are.
     One that lies at the edge is bounded on its other side alone, by the likelihood's fall."""
     slope, curvature = _derivatives(theta, runs)
@@ -262,14 +262,14 @@ def _intervals(theta: Matrix, runs: Matrix) -> Model | None:
     for i, value in enumerate(theta.tolist()):
         if edge[i]:
             reach = _fall(abs(float(slope[i])), max(0.0, -float(curvature[i, i])))
-            found.append(Interval(round(value), 0.0, reach) if value < 0.5 else Interval(1.0, 1 - reach, 1.0))
+            found.append(Estimate(round(value), 0.0, reach) if value < 0.5 else Estimate(1.0, 1 - reach, 1.0))
         elif i < 2:
             odds, wide = np.log(value / (1 - value)), _NORMAL * deviation[i] / (value * (1 - value))
-            found.append(Interval(value, *(float(1 / (1 + np.exp(-x))) for x in (odds - wide, odds + wide))))
+            found.append(Estimate(value, *(float(1 / (1 + np.exp(-x))) for x in (odds - wide, odds + wide))))
         else:
             wide = _NORMAL * deviation[i]
-            found.append(Interval(value, max(0.0, float(value - wide)), min(1.0, float(value + wide))))
-    return Model(*found)
+            found.append(Estimate(value, max(0.0, float(value - wide)), min(1.0, float(value + wide))))
+    return GilbertElliott(*found)
 
 
 def _fall(slope: float, curvature: float) -> float:

@@ -16,9 +16,7 @@ from receiver.report.snapshot import (
     BufferSnapshot,
     Bursts,
     EModel,
-    Estimate,
     Event,
-    GilbertElliott,
     IntervalSnapshot,
     Percentiles,
     Snapshot,
@@ -102,7 +100,7 @@ def _stream(
         clock_skew_ppm=s.skew_ppm,
         late_runs=s.late_runs,
         bursts=_bursts(s),
-        gilbert_elliott=_gilbert_elliott(s),
+        gilbert_elliott=fit(s.loss_sample),
         reordering_extent=s.reordering_extent,
         reordering_late_ms=_percentiles(s.reordering_late, None),
         delay_distribution=needed_buffer.distribution(s.delays),
@@ -119,14 +117,6 @@ def _bursts(s: StreamStatistics) -> Bursts | None:
         return None
     durations = [None if n is None else _ms(n * spacing) for n in (told.burst_length, told.gap_length)]
     return Bursts(told.gmin, told.bursts, told.burst_density, told.gap_density, *durations)
-
-
-def _gilbert_elliott(s: StreamStatistics) -> GilbertElliott | None:
-    model = fit(s.loss_sample)
-    if model is None:
-        return None
-    found = (model.p, model.r, model.loss_in_bad, model.loss_in_good)
-    return GilbertElliott(*(Estimate(e.value, e.low, e.high) for e in found))
 
 
 def _e_model(s: StreamStatistics) -> EModel | None:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from receiver.account.gilbert_elliott import Estimate as Estimate
+from receiver.account.gilbert_elliott import GilbertElliott as GilbertElliott
 from receiver.media import AudioPlayoutStatistics, VideoPlayoutStatistics
 
 if TYPE_CHECKING:
@@ -70,25 +72,6 @@ class Bursts:
     burst_duration_ms: float | None
     """mean."""
     gap_duration_ms: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """A value and its 95 % confidence interval."""
-
-    value: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True, slots=True)
-class GilbertElliott:
-    """Two-state loss model: `p` good to bad, `r` bad to good, a packet; share lost in bad (1 - h) and good (1 - k)."""
-
-    p: Estimate
-    r: Estimate
-    loss_in_bad: Estimate
-    loss_in_good: Estimate
 
 
 @dataclass(frozen=True, slots=True)

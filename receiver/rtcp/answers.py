@@ -8,8 +8,8 @@ from collections.abc import Hashable, Iterable, Iterator
 from protocol.datagram import Transmission
 from protocol.rtcp.compound import RtcpPacket
 from protocol.rtcp.range import RangeAcknowledgement, SenderRange
-from receiver.extended import Extended
-from receiver.feedback import Feedback, ReportInput
+from receiver.rtcp.extended import Extended
+from receiver.rtcp.feedback import Feedback, ReportInput
 from receiver.source import Source
 from receiver.stream import Stream
 
@@ -38,8 +38,8 @@ class Answers:
 
     def tune(self, now: int) -> None:
         """Streams have come, gone, or moved."""
-        paths = {self.path(source) for source, _ in self._playing()}
-        if paths != self._feedback.keys():
+        paths = dict.fromkeys(self.path(source) for source, _ in self._playing())  # a set's order would be chance
+        if paths.keys() != self._feedback.keys():
             self._feedback = {path: self._feedback.get(path) or self._new(now) for path in paths}
 
     def reports(self, now: int) -> list[Transmission]:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from receiver.report.difference import Measured, compare, gilbert_elliott_effect, holm, series
+from receiver.compare.difference import Measured, compare, gilbert_elliott_effect, holm, series
 from tests.support.clock import SECOND
 from tests.support.netem import Conditions, GilbertElliott, Link
 

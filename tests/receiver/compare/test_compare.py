@@ -11,8 +11,8 @@ import pytest
 
 from protocol.errors import UsageError
 from receiver.cli import main
-from receiver.report.compare import Comparison, Figure, as_json, compared
-from receiver.report.compare_text import text, verdict
+from receiver.compare.comparison import Comparison, Figure, as_json, compared
+from receiver.compare.text import text, verdict
 
 RATE = 100
 SECONDS = 40

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from protocol.errors import UsageError
-from receiver.report.difference import Difference, Measured, compare, gilbert_elliott_effect, holm, series
+from receiver.compare.difference import Difference, Measured, compare, gilbert_elliott_effect, holm, series
 from receiver.report.timeline import Timeline
 
 SCHEMA = "steadycast-compare/1"

@@ -19,7 +19,7 @@ from protocol.rtcp.rr import ReceiverReport
 from protocol.rtcp.sdes import CNAME, SdesChunk, SdesItem, SourceDescription
 from protocol.rtcp.xr import Block, ExtendedReport
 from receiver.account.counts import Reception
-from receiver.exchange import reference_time
+from receiver.rtcp.exchange import reference_time
 
 SESSION_BANDWIDTH = 1_000_000
 """bit/s that RTCP's 5 % are taken of: nobody told us the session's, and reports every 0.4 s on average are enough."""

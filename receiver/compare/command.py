@@ -8,8 +8,8 @@ from protocol.command import program
 from protocol.command.options import Group, Option, Positional, Program
 from protocol.command.program import Outcome, Request
 from protocol.errors import UsageError
-from receiver.report.compare import as_json, compared
-from receiver.report.compare_text import text, verdict
+from receiver.compare.comparison import as_json, compared
+from receiver.compare.text import text, verdict
 from receiver.report.reader import read_report
 
 

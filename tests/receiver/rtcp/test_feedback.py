@@ -14,7 +14,7 @@ from protocol.rtcp.rr import ReceiverReport
 from protocol.rtcp.sdes import SourceDescription
 from protocol.rtcp.xr import ExtendedReport
 from receiver.account.counts import Reception
-from receiver.feedback import MAX_BLOCKS, PLI_INTERVAL, Feedback, ReportInput
+from receiver.rtcp.feedback import MAX_BLOCKS, PLI_INTERVAL, Feedback, ReportInput
 from tests.support.clock import MILLISECOND as MS
 from tests.support.clock import SECOND
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from receiver.report.compare import Comparison, Figure, Pair
+from receiver.compare.comparison import Comparison, Figure, Pair
 
 _LABELS = {
     "network_loss": "network loss",
