@@ -115,9 +115,9 @@ def test_a_second_interrupt_ends_it_at_once(tmp_path: Path) -> None:
     with peers.reserved_port() as silent:
         command = peers.sender(f"127.0.0.1:{silent}", "--video", "pattern", "--audio", "none", "--json")
         with peers.Process(command, tmp_path, "sender") as sender:
-            sender.wait_for_text("0:02")
+            sender.wait_for_text("kbit/s")
             sender.process.send_signal(2)
-            time.sleep(0.3)
+            time.sleep(0.6)  # within 0.3 s it would be taken for the same one
             assert sender.interrupt() == 130
             assert sender.json()["error"] == "interrupted twice"
 
