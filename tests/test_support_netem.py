@@ -118,6 +118,14 @@ def test_a_blackout_takes_what_is_sent_in_it() -> None:
     assert [fate.index for fate in link.log if fate.what == "blackout"] == list(range(10, 20))
 
 
+def test_moments_may_count_from_before_the_first_datagram() -> None:
+    link = Link(Conditions(blackouts=((10 * MS, 20 * MS),)))
+    link.begin(T0)
+    link.begin(T0 + MS)
+    fates = [link.send(rtp(i), T0 + at * MS).what for i, at in enumerate((9, 10, 19, 20))]
+    assert fates == ["delivered", "blackout", "blackout", "delivered"]
+
+
 def test_scripted_fates_are_exact() -> None:
     link = run(Conditions(delay=MS, drop=frozenset({1}), repeat=frozenset({2}), hold={0: 5 * MS}), n=4)
     assert [int.from_bytes(data[2:4]) for _, data in everything(link)] == [2, 2, 3, 0]

@@ -57,3 +57,16 @@ def test_answers_go_back_to_whoever_sent(tmp_path: Path) -> None:
             far.sendto(b"back", address)
             near.settimeout(5)
             assert near.recv(100) == b"back"
+
+
+def test_what_goes_on_may_come_from_a_port_that_is_known(tmp_path: Path) -> None:
+    listen, origin = peers.free_ports(2), peers.free_ports(2)
+    far, near = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
+    with far, near:
+        far.bind(("127.0.0.1", 0))
+        far.settimeout(5)
+        command = peers.proxy("--map", f"{listen}:{far.getsockname()[1]}:{origin}")
+        with peers.Process(command, tmp_path, "proxy") as proxy:
+            proxy.wait_for_text("ready")
+            near.sendto(b"there", ("127.0.0.1", listen))
+            assert far.recvfrom(100) == (b"there", ("127.0.0.1", origin))

@@ -150,9 +150,10 @@ class Reader:
             width, height = (WIDTH, HEIGHT) if self._raw else _size(_line(pipe.fileno()))
             picture = np.empty((height * 3 // 2, width), np.uint8)
             while (self._raw or _line(pipe.fileno())) and len(picture) and _fill(pipe.fileno(), picture.data.cast("B")):
-                self._note(picture[:height], time.monotonic_ns())
+                self.note(picture[:height], time.monotonic_ns())
 
-    def _note(self, luma: NDArray[np.uint8], now: int) -> None:
+    def note(self, luma: NDArray[np.uint8], now: int) -> None:
+        """Takes down one picture, whose last byte was there `now`; runs on the thread that reads."""
         code = media.read_number(luma)
         if code is None:
             self.unreadable += 1
@@ -244,9 +245,9 @@ def python(module: str, *arguments: object) -> list[object]:
     return [sys.executable, "-m", module, *arguments]
 
 
-def proxy(maps: Iterable[tuple[int, int]], *options: object) -> list[object]:
+def proxy(maps: Iterable[tuple[int, ...]], *options: object) -> list[object]:
     """The network between two programs; it says "ready" once it listens."""
-    pairs = [part for front, rear in maps for part in ("--map", f"{front}:{rear}")]
+    pairs = [part for ports in maps for part in ("--map", ":".join(map(str, ports)))]
     return python("tests.support.proxy", *pairs, *options)
 
 

@@ -51,7 +51,7 @@ class GilbertElliott:
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """What one direction of a path does to datagrams. Times are ns; moments count from the link's first datagram."""
+    """What one direction of a path does to datagrams. Times are ns; moments count from the link's first datagram (or `begin`)."""
 
     delay: int = 0
     jitter: int = 0
@@ -213,11 +213,15 @@ class Link:
         self.conditions = conditions
         self._bottleneck = Bottleneck(conditions)
 
+    def begin(self, now: int) -> None:
+        """Moments count from `now`, unless they already count from something earlier."""
+        if self._origin is None:
+            self._origin = now
+
     def send(self, datagram: bytes, now: int, path: Any = None) -> Fate:
         """Hands one datagram to the network at `now`; the answer tells what will become of it. `path` comes out again
         with it: several port pairs may share one link."""
-        if self._origin is None:
-            self._origin = now
+        self.begin(now)
         fate, data = self._decide(datagram, now, path)
         if self._keep_log:
             self.log.append(fate)

@@ -3,8 +3,9 @@
     python -m tests.support.proxy --map 6004:5004 --map 6005:5005 --loss-burst 3% 3 --jitter 20ms --seed 1
 
 What comes to the first port of a --map goes on to the second; answers take the same way back, to whoever sent last.
-All pairs of one direction share one link. On SIGTERM or SIGINT (or after --duration) it writes the log, one JSON
-line a datagram, and prints a summary of one JSON line.
+A third port of a --map is where what goes on comes from, for programs that must know it beforehand. All pairs of one
+direction share one link; moments of both count from the first datagram of either. On SIGTERM or SIGINT (or after
+--duration) it writes the log, one JSON line a datagram, and prints a summary of one JSON line.
 """
 
 from __future__ import annotations
@@ -86,11 +87,17 @@ class Proxy:
     def _from_front(self, at: int) -> None:
         for data, address in _drain(self.pairs[at].front):
             self.pairs[at].client = address
-            self.forward.send(data, time.monotonic_ns(), at)
+            self._hand(self.forward, data, at)
 
     def _from_rear(self, at: int) -> None:
         for data, _ in _drain(self.pairs[at].rear):
-            self.back.send(data, time.monotonic_ns(), at)
+            self._hand(self.back, data, at)
+
+    def _hand(self, link: Link, data: bytes, at: int) -> None:
+        now = time.monotonic_ns()
+        for each in (self.forward, self.back):
+            each.begin(now)
+        link.send(data, now, at)
 
     def _deliver(self) -> None:
         now = time.monotonic_ns()
@@ -121,13 +128,14 @@ def _drain(sock: socket.socket) -> Iterator[tuple[bytes, tuple[str, int]]]:
             return
 
 
-def open_pair(listen: int, target: int, host: str = "127.0.0.1") -> PortPair:
-    """Binds `listen` on loopback and connects to `target` there."""
+def open_pair(listen: int, target: int, origin: int = 0, host: str = "127.0.0.1") -> PortPair:
+    """Binds `listen` on loopback and connects to `target` there, from port `origin` (0: any)."""
     front, rear = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
     for sock in (front, rear):
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
         sock.setblocking(False)
     front.bind((host, listen))
+    rear.bind((host, origin))
     rear.connect((host, target))
     return PortPair(front, rear)
 
@@ -171,17 +179,20 @@ def milliseconds(text: str) -> int:
     return round(float(text.removesuffix("ms")) * MILLISECOND)
 
 
-def ports(text: str) -> tuple[int, int]:
-    """LISTEN:TARGET."""
-    listen, target = text.split(":")
-    return int(listen), int(target)
+def ports(text: str) -> tuple[int, ...]:
+    """LISTEN:TARGET or LISTEN:TARGET:ORIGIN."""
+    numbers = tuple(map(int, text.split(":")))
+    if len(numbers) not in (2, 3):
+        raise argparse.ArgumentTypeError(f"{text!r} is no LISTEN:TARGET")
+    return numbers
 
 
 def parser() -> argparse.ArgumentParser:
     """The options; impairments go forward unless said otherwise, `--back` repeats them on the way back."""
     options = argparse.ArgumentParser(prog="python -m tests.support.proxy", description="A seeded bad network.")
     add = options.add_argument
-    add("--map", type=ports, action="append", required=True, metavar="LISTEN:TARGET", help="ports on 127.0.0.1")
+    where = "ports on 127.0.0.1"
+    add("--map", type=ports, action="append", required=True, metavar="LISTEN:TARGET[:ORIGIN]", help=where)
     add("--seed", type=int, default=1)
     add("--loss", type=share, default=0.0, metavar="SHARE", help="random loss, as 3%% or 0.03")
     add("--loss-burst", nargs=2, metavar=("SHARE", "PACKETS"), help="loss in bursts of that many packets on average")
