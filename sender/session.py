@@ -6,19 +6,21 @@ report leaves with the first packet of its stream, and the end is announced unti
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from random import Random
+from typing import Literal
 
 from protocol.datagram import Batch, Transmission
 from protocol.errors import ProtocolError
-from protocol.rtcp import compound, report_pieces
+from protocol.rtcp import compound, repair_offer, report_pieces
 from protocol.rtcp import range as sender_range
 from protocol.rtcp.app import App
 from protocol.rtcp.bye import Bye
 from protocol.rtcp.fir import FullIntraRequest
 from protocol.rtcp.nack import Nack
 from protocol.rtcp.pli import PictureLossIndication
+from protocol.rtcp.repair_offer import RepairOffer
 from protocol.rtcp.report_block import ReportBlock
 from protocol.rtcp.report_exchange import ReportExchange
 from protocol.rtcp.report_pieces import PieceAcknowledgement, ReportPiece
@@ -30,6 +32,7 @@ from protocol.rtp import rtcp_mask
 from sender.media import AccessUnit
 from sender.snapshot import SenderStatistics as SenderStatistics
 from sender.transmit.farewell import Farewell
+from sender.transmit.offers import Offers
 from sender.transmit.outgoing import OutgoingStream
 from sender.transmit.packetizer import max_payload
 from sender.transmit.references import References
@@ -38,6 +41,8 @@ from sender.transmit.schedule import ReportSchedule
 from sender.transmit.stream import StreamConfig as StreamConfig
 
 _MAX_PEERS = 1024
+Repair = Literal["auto", "nack", "none"]
+"""Who gets repair: those who announced that they take it; everybody who asks (RFC 4585, 4588); nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +100,16 @@ class SenderSession:
         wall: int,
         random: Random,
         max_datagram: int = 1200,
+        repair: Repair = "none",
+        from_target: Callable[[Hashable], bool] = lambda _: True,
     ) -> None:
-        """`wall`: Unix time at `now`, ns. `max_datagram`: bytes of UDP payload."""
+        """`wall`: Unix time at `now`, ns. `max_datagram`: bytes of UDP payload. `from_target`: whether what came along
+        a path comes from where media goes: repair is sent to nobody else's wish."""
+        if repair == "none":
+            streams = [replace(config, rtx_payload_type=None) for config in streams]
         room = max_payload(max_datagram)
         self._streams = [OutgoingStream(config, random, room, wall - now) for config in streams]
+        self._repair, self._from_target, self._offers = repair, from_target, Offers()
         self._by_ssrc = {stream.config.ssrc: index for index, stream in enumerate(self._streams)}
         self._audio_first = sorted(self._streams, key=lambda stream: stream.config.media != "audio")
         self._cname = cname
@@ -126,6 +137,7 @@ class SenderSession:
     def handle_datagrams(self, batch: Batch, now: int) -> None:
         """What came back: RTCP. Everything else is counted by reason."""
         self._received += len(batch)
+        near = self._from_target(batch.path)
         for index, is_rtcp in enumerate(rtcp_mask(batch)):
             if not is_rtcp:
                 self._discard("not_rtcp")
@@ -138,7 +150,10 @@ class SenderSession:
                 continue
             self._schedule.count(len(data))
             for packet in packets:
-                self._handle_packet(packet, int(batch.arrival_times[index]), now)
+                if isinstance(packet, Nack):
+                    self._handle_nack(packet, now, near=near)
+                else:
+                    self._handle_packet(packet, int(batch.arrival_times[index]), now)
 
     def handle_timeout(self, now: int) -> None:
         """Time has passed: a sender has nothing to give up, `poll` sends what became due."""
@@ -186,7 +201,8 @@ class SenderSession:
         beginning = []
         for stream in self._audio_first:
             was_started = stream.started
-            datagrams = stream.pop(now)
+            repair = [] if stream.repair is None else stream.repair.pop(now)
+            datagrams = repair + stream.pop(now)
             if datagrams:
                 transmissions.append(Transmission(datagrams, stream.config.rtp_path))
                 if not was_started:
@@ -201,6 +217,7 @@ class SenderSession:
         if self.closed:
             return None
         times = [stream.next_time() for stream in self._streams]
+        times += [stream.repair.next_time() for stream in self._streams if stream.repair is not None]
         times.append(self._exchange.next_time())
         times.append(self._schedule.next_time() if self._farewell is None else self._farewell.next_time())
         return min((time for time in times if time is not None), default=None)
@@ -262,8 +279,6 @@ class SenderSession:
                     self._handle_extended(ssrc, blocks, arrival_time, now)
             case SourceDescription():
                 pass  # names of receivers: nothing depends on them
-            case Nack():
-                self._discard("nack_unanswered")
             case _:
                 self._discard("rtcp_unknown")
 
@@ -276,7 +291,9 @@ class SenderSession:
             self._peers_seen += 1
             self._events.append(PeerSeen(ssrc))
             if len(self._peers) >= _MAX_PEERS:
-                del self._peers[next(iter(self._peers))]
+                silent = next(iter(self._peers))
+                del self._peers[silent]
+                self._offers.forget(silent)
         self._peers[ssrc] = now
         self._schedule.members(len(self._peers))
         return True
@@ -310,9 +327,24 @@ class SenderSession:
         elif self._streams[index].handle_full_intra_request(sender, number):
             self._events.append(KeyFrameRequested(index, "full intra request"))
 
+    def _handle_nack(self, nack: Nack, now: int, *, near: bool) -> None:
+        index = self._by_ssrc.get(nack.media_ssrc)
+        if index is None:
+            self._discard("request_for_other_source")
+        elif not near:
+            self._discard("nack_from_elsewhere")
+        elif (repair := self._streams[index].repair) is None or not self._takes_rtx(nack.sender_ssrc, nack.media_ssrc):
+            self._discard("nack_unanswered")
+        else:
+            repair.answer(nack.sequence_numbers, now)
+
+    def _takes_rtx(self, receiver: int, media: int) -> bool:
+        offer = self._offers.of(receiver, media)
+        return self._repair == "nack" or (offer is not None and offer.rtx)
+
     def _handle_app(self, packet: App, now: int) -> None:
         try:
-            message = report_pieces.parse(packet) or sender_range.parse(packet)
+            message = report_pieces.parse(packet) or sender_range.parse(packet) or repair_offer.parse(packet)
         except ProtocolError as error:
             self._discard(error.reason)
             return
@@ -321,6 +353,8 @@ class SenderSession:
                 self._handle_acknowledgement(message, now)
             case ReportPiece() | PieceAcknowledgement() if message.to in self._by_ssrc:
                 self._handle_report_part(message, now)
+            case RepairOffer() if message.ssrc in self._peers and message.media_ssrc in self._by_ssrc:
+                self._offers.hear(message)
             case _:
                 self._discard("app_unknown")
 
@@ -343,6 +377,7 @@ class SenderSession:
             if self._peers.pop(ssrc, None) is not None:
                 self._events.append(PeerLeft(ssrc, reason))
             self._exchange.forget(ssrc)
+            self._offers.forget(ssrc)
             if self._farewell is not None:
                 self._farewell.reported(ssrc)
         if self._farewell is not None and self._everyone_left():

@@ -25,6 +25,22 @@ class Reception:
 
 
 @dataclass(frozen=True, slots=True)
+class RepairStatistics:
+    """What was sent again of one stream."""
+
+    ssrc: int
+    """of the retransmissions."""
+    requested: int
+    """packets asked for, every time."""
+    packets: int
+    """retransmitted, every copy."""
+    octets: int
+    """of UDP payload, in those."""
+    refused: Mapping[str, int]
+    """requests not answered, by reason."""
+
+
+@dataclass(frozen=True, slots=True)
 class StreamStatistics:
     """One SSRC to one destination."""
 
@@ -54,6 +70,8 @@ class StreamStatistics:
     """None while no receiver has reported."""
     extended: tuple[Extended, ...] = ()
     """what receivers said beside it."""
+    repair: RepairStatistics | None = None
+    """None where there is none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,9 @@ DEFAULT_PAYLOAD_TYPES: Mapping[int, tuple[str, int, int, Parameters]] = {
 """payload type: (encoding, clock rate, channels, fmtp). Below 96 as RFC 3551 §6 assigns them, the others by agreement
 between our two ends: what a receiver assumes that was given no SDP."""
 
+DEFAULT_RTX_PAYLOAD_TYPES: Mapping[int, int] = {112: 96, 113: 97, 114: 98, 115: 99, 116: 100}
+"""payload type of retransmissions (RFC 4588): that of the originals (`apt`)."""
+
 
 def packetizer(encoding: str, clock_rate: int, channels: int, parameters: Parameters) -> Packetizer:
     """A new packetizer; encoding names are compared without case. Raises Unsupported or Malformed."""

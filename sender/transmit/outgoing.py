@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from random import Random
 
+from protocol import rtx
 from protocol.errors import ProtocolError
 from protocol.ntp import middle_32, ntp_from_unix, round_trip_ns
 from protocol.rtcp.range import SenderRange
@@ -17,6 +18,7 @@ from sender.transmit.clock import MediaClock
 from sender.transmit.extended import ExtendedReports
 from sender.transmit.pacer import Pacer
 from sender.transmit.packetizer import RtpPacketizer
+from sender.transmit.retransmission import Retransmission
 from sender.transmit.stream import StreamConfig
 
 _REMEMBERED_REPORTS = 64
@@ -28,7 +30,8 @@ class OutgoingStream:
 
     def __init__(self, config: StreamConfig, random: Random, max_payload: int, wall_offset: int) -> None:
         self.config = config
-        self._packetizer = RtpPacketizer(config, random, max_payload)
+        room = max_payload - (rtx.OVERHEAD if config.rtx_payload_type is not None else 0)
+        self._packetizer = RtpPacketizer(config, random, room)
         self._pacer = Pacer(0 if config.media == "audio" else config.frame_interval // 3)
         self._clock = MediaClock(config.clock_rate)
         self._wall_offset = wall_offset
@@ -42,6 +45,20 @@ class OutgoingStream:
         self._rtt: int | None = None
         self._reception: Reception | None = None
         self.extended = ExtendedReports()
+        self.repair = self._retransmission(random)
+
+    def _retransmission(self, random: Random) -> Retransmission | None:
+        """Its numbers begin at random, like the media's."""
+        config = self.config
+        if config.rtx_payload_type is None:
+            return None
+        return Retransmission(
+            first=self._packetizer.first_sequence,
+            first_rtx=random.randrange(1 << 15),
+            ssrc=config.rtx_ssrc,
+            payload_type=config.rtx_payload_type,
+            bitrate=config.bitrate,
+        )
 
     # Media
 
@@ -62,6 +79,8 @@ class OutgoingStream:
         due = [datagram for burst in self._pacer.pop(now) for datagram in burst]
         if due and self._first_time is None:
             self._first_time = now
+        if self.repair is not None:
+            self.repair.sent(due, now)
         self._popped += len(due)
         self._popped_octets += sum(map(len, due)) - HEADER_SIZE * len(due)
         return due
@@ -122,6 +141,8 @@ class OutgoingStream:
         """A receiver's view of this stream. A round trip is believed only if one of our reports began it."""
         if block.lsr in self._reports_sent:
             self._rtt = round_trip_ns(ntp_from_unix(arrival_time + self._wall_offset), block.lsr, block.dlsr)
+            if self.repair is not None and self._rtt is not None:
+                self.repair.measured(self._rtt)
         self._reception = Reception(
             reporter,
             arrival_time,
@@ -164,4 +185,5 @@ class OutgoingStream:
             rtt_ms=None if self._rtt is None else self._rtt / 1e6,
             reception=self._reception,
             extended=self.extended.all(),
+            repair=None if self.repair is None else self.repair.statistics(),
         )

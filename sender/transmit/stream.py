@@ -25,6 +25,9 @@ class StreamConfig:
     channels: int = 1
     parameters: Mapping[str, str] = field(default_factory=dict)
     """format parameters (the SDP's fmtp)."""
+    rtx_payload_type: int | None = None
+    """of retransmissions; None: there are none."""
+    rtx_ssrc: int = 0
     rtp_path: Hashable = None
     rtcp_path: Hashable = None
     """opaque: where the transport sends RTP and RTCP."""
