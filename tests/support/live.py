@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -195,8 +196,8 @@ class Program:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if self.cpu is None:
-            self.process.kill()
+        if not self._ended():
+            os.kill(self.pid, signal.SIGKILL)  # not by Popen, which would reap it and lose its CPU time
             self.end(5)
 
     def wait_for_port(self, port: int, timeout: float = 15.0) -> None:
@@ -210,7 +211,7 @@ class Program:
     def interrupt(self) -> None:
         """Ctrl-C."""
         if not self._ended():
-            self.process.send_signal(2)
+            os.kill(self.pid, signal.SIGINT)
 
     def end(self, timeout: float = 15.0) -> float:
         """Waits for its end; its CPU seconds. AssertionError with its log when it takes too long."""

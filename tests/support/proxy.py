@@ -105,7 +105,10 @@ class Proxy:
             self._send(self.pairs[at].rear, data)
         for _, data, at in self.back.arrivals(now):
             pair = self.pairs[at]
-            self._send(pair.front, data, pair.client)
+            if pair.client is None:
+                self.refused += 1  # an answer before anybody asked
+            else:
+                self._send(pair.front, data, pair.client)
 
     def _send(self, sock: socket.socket, data: bytes, to: tuple[str, int] | None = None) -> None:
         try:
