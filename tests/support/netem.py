@@ -51,7 +51,8 @@ class GilbertElliott:
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """What one direction of a path does to datagrams. Times are ns; moments count from `Link.begin` or the first datagram."""
+    """What one direction of a path does to datagrams. Times are ns; moments count from `Link.begin`
+    or the first datagram."""
 
     delay: int = 0
     jitter: int = 0

@@ -74,7 +74,8 @@ def sender(fifo: str, bitrate: str, rtp_to: str, rtcp_to: str) -> Any:
 def receiver(fifo: str, latency: str, rtp_at: str, rtcp_at: str, rtcp_to: str) -> Any:
     pipeline = Gst.parse_launch(
         f"rtpbin name=session rtp-profile=avpf latency={latency} do-retransmission=true do-lost=true "
-        f'drop-on-latency=false udpsrc name=rtp address=127.0.0.1 port={rtp_at} buffer-size=4000000 caps="{CAPS[MEDIA]}" '
+        "drop-on-latency=false "  # it would drop what the start of the sender sends at once
+        f'udpsrc name=rtp address=127.0.0.1 port={rtp_at} buffer-size=4000000 caps="{CAPS[MEDIA]}" '
         f"udpsrc name=heard address=127.0.0.1 port={rtcp_at} caps=application/x-rtcp "
         f"udpsink name=reports host=127.0.0.1 port={rtcp_to} sync=false async=false "
         "rtph264depay name=media request-keyframe=true ! avdec_h264 automatic-request-sync-points=true "
