@@ -52,10 +52,10 @@ def outcome(
     begin, end = record.span()
     begin += settle * SECOND
     seconds = (end - begin) / SECOND
-    first = min(viewing.moments.values(), default=None)
+    first = min(judge(record.written, record.sightings, range(record.count)).moments.values(), default=None)
     return Outcome(
         seconds, viewing.good(budget), viewing.undamaged, viewing.delays, viewing.freezes,
-        None if first is None else (first - record.written[settle * FPS]) / MILLISECOND,
+        None if first is None else (first - record.written[0]) / MILLISECOND,
         record.octets("forward", begin, end) * 8 / seconds, record.octets("back", begin, end) * 8 / seconds,
         record.cpu, record.lateness(), concealed(record.report),
         None if rate is None else record.arrived(begin, end) * 8 / seconds / rate,
@@ -139,9 +139,16 @@ def _cells(row: Mapping[str, Any], clean: float | None) -> tuple[str, ...]:
     busy = " (busy)" if row["source_late_ms"] > DISTURBED else ""
     return (
         f"{row['peer']}{busy}", _share(row["good"]), _share(row["undamaged"]), _ms(delay["median"]), _ms(delay["p95"]),
-        f"{row['freezes_per_minute']:.1f}", f"{100 * (traffic / clean - 1):+.1f} %" if clean and traffic else "",
+        f"{row['freezes_per_minute']:.1f}", _added(row["case"], traffic, clean),
         f"{row['back_bps'] / 1000:.0f} kbit/s", _share(row["concealed"]), f"{row['cpu_s']:.1f} s",
     )  # fmt: skip
+
+
+def _added(case: str, traffic: float | None, clean: float | None) -> str:
+    """Where nothing is lost: all there is."""
+    if not traffic or not clean:
+        return ""
+    return f"{traffic / 1000:.0f} kbit/s" if case == "clean" else f"{100 * (traffic / clean - 1):+.1f} %"
 
 
 def _more(row: Mapping[str, Any], titles: Sequence[str]) -> list[str]:

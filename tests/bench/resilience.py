@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -37,8 +38,8 @@ class Case:
     budget: int = 150
     """ms after which a picture is no good any more."""
     bitrate: int = 1_000_000
-    settle: int = 0
-    """s at the start that are not judged."""
+    settle: int = 1
+    """s at the start that are not judged: what a pipeline takes before it runs comes out late, whatever the network."""
     rate: int | None = None
     """bit/s of the bottleneck."""
     outage: float = 0.0
@@ -120,13 +121,17 @@ def choose(wanted: Sequence[str], known: Sequence[Peer]) -> list[Peer]:
     return chosen
 
 
+def words(text: str) -> list[str]:
+    """Between commas."""
+    return [word for word in text.split(",") if word]
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     options = argparse.ArgumentParser(
         prog="python -m tests.bench.resilience", description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
-    words = lambda text: [word for word in text.split(",") if word]  # noqa: E731
     add = options.add_argument
     add("--cases", type=words, default=list(CASES), help=f"of {','.join(CASES)}; traffic is told against clean")
     add("--peers", type=words, default=["steadycast", "gstreamer-rtx", "srt", "rist", "aiortc", "ffmpeg-rtp"])
@@ -142,6 +147,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     if unknown := [name for name in options.cases if name not in CASES]:
         sys.exit(f"no case is called {unknown[0]!r}: {', '.join(CASES)}")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that what runs is stopped too
     sys.setswitchinterval(0.0005)  # the reader of pictures must not wait for their writer
     known = [*steadycast.PEERS, *gstreamer.PEERS, *ffmpeg.PEERS, webrtc.peer(options.aiortc_python)]
     peers = []

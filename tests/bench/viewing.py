@@ -91,7 +91,7 @@ def judge(written: Mapping[int, int], sightings: Iterable[Sighting], span: range
     """`written`: number → ns, of all in `span` at least."""
     moments: dict[int, int] = {}
     for seen in sightings:
-        if seen.number in span and seen.number in written and seen.quality >= SOUND:
+        if seen.number is not None and seen.number in span and seen.quality >= SOUND:
             moments.setdefault(seen.number, seen.time)
     delays = np.array([(time - written[number]) / MILLISECOND for number, time in moments.items()])
     return Viewing(len(span), moments, delays, _freezes(moments, delays, written[span[-1]]))

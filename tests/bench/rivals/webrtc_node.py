@@ -15,7 +15,7 @@ import signal
 import sys
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import aioice.ice
 import av
@@ -35,23 +35,23 @@ class Camera(MediaStreamTrack):  # type: ignore[misc]
 
     def __init__(self, fifo: str) -> None:
         super().__init__()
-        self._fifo, self._file, self._count = fifo, None, 0
+        self._fifo, self._count = fifo, 0
+        self._file: BinaryIO | None = None
 
     async def recv(self) -> Any:
         data = await asyncio.get_running_loop().run_in_executor(None, self._read)
-        if data is None:
-            await asyncio.Event().wait()
+        if len(data) < SIZE:
+            await asyncio.Event().wait()  # the end of the FIFO
         picture = np.frombuffer(data, np.uint8).reshape(HEIGHT * 3 // 2, WIDTH)
         frame = av.VideoFrame.from_ndarray(picture, format="yuv420p")
         frame.pts, frame.time_base = self._count * CLOCK // FPS, Fraction(1, CLOCK)
         self._count += 1
         return frame
 
-    def _read(self) -> bytes | None:
+    def _read(self) -> bytes:
         if self._file is None:
             self._file = open(self._fifo, "rb")  # noqa: SIM115
-        data = self._file.read(SIZE)
-        return data if len(data) == SIZE else None
+        return self._file.read(SIZE)
 
 
 async def show(track: Any, fifo: str) -> None:
@@ -78,7 +78,7 @@ def only_loopback(port: int) -> None:
     def bound(factory: Any, local_addr: Any = None, **more: Any) -> Any:
         return create(factory, local_addr=local_addr and (local_addr[0], port), **more)
 
-    loop.create_datagram_endpoint = bound  # type: ignore[method-assign]
+    loop.create_datagram_endpoint = bound  # type: ignore[method-assign,assignment]
 
 
 async def hear(path: Path, port: int) -> str:
