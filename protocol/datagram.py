@@ -31,6 +31,8 @@ class Batch:
     where an empty batch tells of drops after which nothing came."""
     drops_exact: bool = True
     """False: the kernel may have counted aggregates (UDP_GRO), each of at least one datagram."""
+    steered: bool = False
+    """They came through a receive queue of their path alone."""
 
     def __len__(self) -> int:
         return len(self.offsets)

@@ -11,10 +11,13 @@ from protocol.datagram import Transmission
 from receiver.events import Event
 from receiver.media import AccessUnit
 from receiver.session import ReceiverSession, SessionStatistics
-from receiver.transport import Transport
+from receiver.transport import Transport, UdpPath
 
 _LAST_WORDS = 1_000_000_000
 """ns in which reports are still exchanged when this end is the first to leave."""
+
+_STEER = 50_000_000
+"""ns between looks at which senders are known."""
 
 Command = Callable[[ReceiverSession], None]
 
@@ -37,6 +40,7 @@ class Network:
         self._closing = self._leaving = False
         self._ended = threading.Event()
         self._statistics = session.statistics()
+        self._steer_at = 0
         self._thread = threading.Thread(target=self._run, name="network", daemon=True)
 
     def start(self) -> None:
@@ -106,6 +110,9 @@ class Network:
         if not batches or now >= self._session.next_timeout():
             self._session.handle_timeout(now)
         self._deliver()
+        if now >= self._steer_at:
+            self._steer_at = now + _STEER
+            self._transport.steer({path for path in self._session.known_paths(now) if isinstance(path, UdpPath)})
 
     def _deliver(self) -> None:
         output = self._session.poll()

@@ -28,7 +28,7 @@ from protocol.rtcp.sdes import SourceDescription
 from protocol.rtcp.sr import SenderReport
 from protocol.rtcp.xr import ExtendedReport
 from protocol.rtp import REASONS, Headers, parse_batch, rtcp_mask
-from receiver.account.local import LocalDrop, queue
+from receiver.account.local import LocalDrop
 from receiver.config import Latency
 from receiver.events import Event, Goodbye, KeyFrameRequested, StreamEnded, StreamStarted
 from receiver.jitter.target import policy
@@ -123,7 +123,7 @@ class ReceiverSession:
         self._kernel_drops += batch.kernel_drops
         drop = LocalDrop(batch.kernel_drops, exact=batch.drops_exact)
         for source in self._sources:
-            if source.stream is not None and queue(source.path) == queue(batch.path):
+            if source.stream is not None and source.shares_queue(batch):
                 source.stream.ledger.drop_locally(drop)
 
     def handle_timeout(self, now: int) -> None:
@@ -209,6 +209,10 @@ class ReceiverSession:
             self._lip_sync.planned_skew(),
         )
 
+    def known_paths(self, now: int) -> set[Hashable]:
+        """Along which certain streams and their reports come."""
+        return {path for source in self._sources.proven(now) for path in (source.path, source.rtcp_path) if path}
+
     def streams(self) -> list[Stream]:
         """The streams alive, for reading."""
         return self._alive()
@@ -259,7 +263,7 @@ class ReceiverSession:
     def _receive(self, heard: Heard, now: int) -> None:
         source = heard.source
         before = source.stream
-        source.heard_from(heard.batch.path, now)
+        source.heard_from(heard.batch.path, now, steered=heard.batch.steered)
         for stream in source.receive(heard.headers, heard.arrival_times, heard.batch.buffer, now):
             self._end_stream(stream, "it restarted", now)
             self._keep_statistics(stream)

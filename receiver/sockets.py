@@ -7,6 +7,7 @@ import ipaddress
 import socket
 import struct
 import sys
+from typing import Any
 
 from protocol.errors import FatalError, ResourceError, UsageError
 
@@ -44,7 +45,10 @@ def open_socket(host: str | None, port: int, *, interface: str | None, family: i
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         elif interface is not None:
             _bind_to_device(sock, interface)
-        sock.bind((address, port, 0, index) if kind == socket.AF_INET6 else (address, port))
+        place = (address, port, 0, index) if kind == socket.AF_INET6 else (address, port)
+        if LINUX and not group:
+            _make_shareable(sock, kind, place)
+        sock.bind(place)
         if group:
             _join(sock, kind, address, index)
     except FatalError:
@@ -54,6 +58,42 @@ def open_socket(host: str | None, port: int, *, interface: str | None, family: i
         sock.close()
         raise _explained(error, address, port) from error
     return sock
+
+
+def _make_shareable(sock: socket.socket, kind: socket.AddressFamily, place: tuple[Any, ...]) -> None:
+    """Lets `twin` share the port, and nobody else: one that is in use is still an error. Raises OSError."""
+    if place[1]:
+        with socket.socket(kind, socket.SOCK_DGRAM) as probe:
+            if kind == socket.AF_INET6:
+                only = sock.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
+                probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, only)
+            probe.bind(place)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+
+
+def may_share(sock: socket.socket) -> bool:
+    """Whether `twin` can be made of it. Of what comes to a multicast group each of several sockets gets a copy."""
+    group = ipaddress.ip_address(str(sock.getsockname()[0]).partition("%")[0]).is_multicast
+    return LINUX and not group and bool(sock.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT))
+
+
+def twin(sock: socket.socket, peer: tuple[Any, ...]) -> socket.socket:
+    """Another socket with the address and the options of this bound one, for datagrams from `peer`. Raises OSError."""
+    other = socket.socket(sock.family, socket.SOCK_DGRAM)
+    try:
+        _set_options(other, gro=aggregates(sock))
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if sock.family == socket.AF_INET6:
+            only = sock.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
+            other.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, only)
+        device = sock.getsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, 16)
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device)
+        other.bind(sock.getsockname())
+        other.connect(peer)
+    except OSError:
+        other.close()
+        raise
+    return other
 
 
 def interface_index(name: str | None) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Hashable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from protocol.datagram import Batch
 from protocol.ntp import unix_from_ntp
 from protocol.rtcp.range import SenderRange
 from protocol.rtcp.sr import SenderReport
@@ -14,6 +15,7 @@ from protocol.rtcp.xr import Echo
 from protocol.rtp import Headers
 from protocol.serial import difference
 from receiver.account.closing import drain
+from receiver.account.local import queue
 from receiver.account.one_way import TwoWay
 from receiver.account.source import Segment, SourceTracker
 from receiver.jitter.buffer import Packets
@@ -51,6 +53,8 @@ class Source:
     ) -> None:
         self.ssrc, self.payload_type, self.format = ssrc, payload_type, formats[payload_type]
         self.path = path
+        self.steered = False
+        """its packets come through a queue that is not everybody's."""
         self.rtcp_path: Hashable | None = None
         self._heard = self._reported = now
         self.cname: str | None = None
@@ -112,12 +116,12 @@ class Source:
             headers.payload_offset, lengths, segment.buffer,
         )  # fmt: skip
 
-    def heard_from(self, path: Hashable, now: int) -> None:
+    def heard_from(self, path: Hashable, now: int, *, steered: bool = False) -> None:
         """Packets came along this path."""
         if path != self.path and now - self._heard >= MOVED:
             self.path, self.rtcp_path = path, None
         if path == self.path:
-            self._heard = now
+            self._heard, self.steered = now, steered
 
     def reported_from(self, path: Hashable, now: int) -> None:
         """A sender report came along this path."""
@@ -151,6 +155,12 @@ class Source:
         if now - self._heard > GONE or (self.stream is not None and self.stream.ended):
             return 0
         return self.packets + (REPORTED if self.last_report is not None else 0)
+
+    def shares_queue(self, batch: Batch) -> bool:
+        """Whether its packets came through the receive queue that this batch was in."""
+        if batch.steered or self.steered:
+            return batch.steered and self.steered and self.path == batch.path
+        return queue(self.path) == queue(batch.path)
 
     @property
     def unconfirmed(self) -> int:

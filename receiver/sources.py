@@ -98,6 +98,11 @@ class Sources:
                 heard += self.promote(ssrc, now)
         return heard
 
+    def proven(self, now: int) -> list[Source]:
+        """Those alive that a sender reports about; where there are none, those of which enough came."""
+        alive = [source for source in self if source.standing(now) >= PROOF]
+        return [source for source in alive if source.last_report is not None] or alive
+
     @property
     def needed(self) -> int:
         """Packets that make a source."""

@@ -5,89 +5,76 @@ from __future__ import annotations
 import select
 import socket
 import time
-from collections.abc import Sequence
-from itertools import pairwise
+from collections.abc import Collection, Iterable, Sequence
 from types import TracebackType
-from typing import Any, NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
 
 from protocol.datagram import Batch, Transmission
 from protocol.errors import UsageError
-from protocol.serial import difference
 from receiver.config import Listen
-from receiver.reading import Reads, open_reader
-from receiver.sockets import (
-    RECEIVE_BUFFER,
-    aggregates,
-    kernel_drops,
-    open_socket,
-    receive_buffer_size,
-)
+from receiver.queue import Queue
+from receiver.queue import UdpPath as UdpPath
+from receiver.sockets import RECEIVE_BUFFER, open_socket, receive_buffer_size
+from receiver.steering import Port
 
 _MILLISECOND = 1_000_000
 _BUSY = 8.0
 """datagrams a millisecond from which on reads wait for a batch to form."""
 _SMOOTHING = 20 * _MILLISECOND
 _STEPPED = 5 * _MILLISECOND
+_PATIENCE = 1
+"""how much longer strangers wait than handling what came of them took: a flood gets half of a core."""
 _ASK = 100 * _MILLISECOND
 """between looks at the kernel's count of drops after which nothing came."""
-
-
-class UdpPath(NamedTuple):
-    """Where datagrams came from: the path of their batch, and of the answers."""
-
-    port: int
-    """ours."""
-    address: tuple[Any, ...]
-    """theirs, as the socket module has it."""
-
-    def __str__(self) -> str:
-        host = str(self.address[0]).removeprefix("::ffff:")
-        return f"[{host}]:{self.address[1]}" if ":" in host else f"{host}:{self.address[1]}"
 
 
 class Transport:
     """One set of sockets that are read together. Only `wake` may be called from another thread."""
 
     def __init__(self, sockets: Sequence[socket.socket]) -> None:
-        self._sockets = {sock.getsockname()[1]: sock for sock in sockets}
-        self._ports = {sock: port for port, sock in self._sockets.items()}
+        self._ports = {port.number: port for port in map(Port, sockets)}
         self._wake_reader, self._wake_writer = socket.socketpair()
         self._wake_reader.setblocking(False)
         self._wake_writer.setblocking(False)
-        self._readers = {port: open_reader(sock) for port, sock in self._sockets.items()}
-        self._overflows = dict.fromkeys(self._sockets, 0)
-        self._aggregates = {port: aggregates(sock) for port, sock in self._sockets.items()}
-        self._addresses: dict[int, Any] = dict.fromkeys(self._sockets, ("", 0))
         self._asked = 0
         self._wall_offset = time.monotonic_ns() - time.time_ns()
         self._rate = 0.0
         self._read_time = time.monotonic_ns()
         self._emptied = True
+        self._strangers = False
+        """datagrams of strangers were read last, and more wait, on a port where known senders have their own queues."""
+        self._strangers_from = 0
+        """when such are read again, monotonic ns."""
         self.not_sent = 0
         """datagrams the kernel did not take."""
 
     @property
     def ports(self) -> tuple[int, ...]:
         """Our ports, in the order they were asked for."""
-        return tuple(self._sockets)
+        return tuple(self._ports)
 
     @property
     def receive_buffer(self) -> int:
         """Bytes the kernel gives each socket to queue datagrams."""
-        return min(receive_buffer_size(sock) for sock in self._sockets.values())
+        return min(receive_buffer_size(queue.socket) for queue in self._queues())
 
     def kernel_drops_total(self) -> int | None:
         """Datagrams (with GRO: at least) the kernel dropped so far because a queue was full; None where unknown.
 
         Those after the last datagram that was queued are known here at once, in an empty `Batch` a moment later.
         """
-        counts = [kernel_drops(sock) for sock in self._sockets.values()]
+        counts = [queue.kernel_drops() for queue in self._queues()]
         return None if None in counts else sum(count for count in counts if count is not None)
 
+    def _queues(self) -> list[Queue]:
+        return [queue for port in self._ports.values() for queue in port.queues]
+
     # In
+
+    def steer(self, known: Collection[UdpPath]) -> None:
+        """From now on what comes along these paths is read first, and a flood along others cannot fill their queues.
+        Where the platform cannot do that, nothing changes."""
+        for port in self._ports.values():
+            port.steer({path for path in known if path.port == port.number})
 
     def receive(self, deadline: int | None = None) -> list[Batch]:
         """Wait for datagrams, `wake` or the deadline (monotonic ns; None: none), then read what is there.
@@ -97,16 +84,24 @@ class Transport:
         many datagrams come, the call waits up to 1 ms even though some are there, so that reading them is worth it.
         """
         self._let_batch_form(deadline)
-        wait = None if deadline is None else max(0, deadline - time.monotonic_ns()) / 1e9
-        ready = select.select([self._wake_reader, *self._ports], [], [], wait)[0]
+        now = time.monotonic_ns()
+        if self._strangers:
+            self._strangers_from = now + _PATIENCE * (now - self._read_time)
+        strangers = now >= self._strangers_from
+        if not strangers:
+            deadline = self._strangers_from if deadline is None else min(deadline, self._strangers_from)
+        wanted = {queue.socket: port for port in self._ports.values() for queue in port.readable(strangers=strangers)}
+        wait = None if deadline is None else max(0, deadline - now) / 1e9
+        ready = select.select([self._wake_reader, *wanted], [], [], wait)[0]
         if self._wake_reader in ready:
             ready.remove(self._wake_reader)
             self._forget_wakes()
         now = time.monotonic_ns()
-        if now - self._asked >= _ASK or (deadline is not None and deadline <= now and not ready):
+        ask = now - self._asked >= _ASK or (deadline is not None and deadline <= now and not ready)
+        if ask:
             self._asked = now
-            return self._drain_and_ask()
-        return self._drain([self._ports[sock] for sock in ready]) if ready else []
+        ports = self._ports.values() if ask else dict.fromkeys(wanted[sock] for sock in ready)
+        return self._drain(ports, strangers=strangers, ask=ask)
 
     def wake(self) -> None:
         """Make `receive` return soon."""
@@ -132,74 +127,17 @@ class Transport:
         if until > now:
             time.sleep((until - now) / 1e9)
 
-    def _drain(self, ports: list[int]) -> list[Batch]:
+    def _drain(self, ports: Iterable[Port], *, strangers: bool, ask: bool) -> list[Batch]:
+        """`ask` the kernel what it dropped after the last datagram, too."""
         batches: list[Batch] = []
         offset = self._monotonic_offset()
-        self._emptied = True
+        self._emptied, self._strangers = True, False
         for port in ports:
-            reads = self._readers[port].read()
-            if reads is not None:
-                self._emptied &= reads.emptied
-                batches += self._batches(port, reads, offset)
+            for queue in port.reading(strangers=strangers):
+                batches += queue.read(offset, ask=ask)
+                self._emptied &= queue.emptied
+                self._strangers |= port.is_shared and not queue.steered and not queue.emptied
         self._learn_rate(sum(len(batch) for batch in batches))
-        return batches
-
-    def _drain_and_ask(self) -> list[Batch]:
-        """Reads all ports; the kernel's own count, taken before, then shows what it dropped after the last datagram."""
-        counts = {port: kernel_drops(sock) for port, sock in self._sockets.items()}
-        batches = self._drain(list(self._sockets))
-        for port, count in counts.items():
-            step = 0 if count is None else difference(count, self._overflows[port], 32)
-            if step > 0 and self._emptied:
-                self._overflows[port] += step
-                nothing = np.zeros(0, np.int64)
-                path, exact = UdpPath(port, self._addresses[port]), not self._aggregates[port]
-                batches.append(Batch(self._readers[port].buffer, nothing, nothing, nothing, path, step, exact))
-        return batches
-
-    def _steps(self, port: int, overflows: NDArray[np.int64] | None) -> list[tuple[int, int]]:
-        """(row, datagrams dropped just before it): the steps of the kernel's 32-bit count."""
-        if overflows is None:
-            return []
-        before, steps = self._overflows[port], []
-        changes = np.flatnonzero(np.diff(overflows, prepend=before & 0xFFFF_FFFF))
-        for row, count in zip(changes.tolist(), overflows[changes].tolist(), strict=True):
-            step = difference(count, before & 0xFFFF_FFFF, 32)
-            if step > 0:
-                steps.append((row, step))
-                before += step
-        self._overflows[port] = before
-        return steps
-
-    def _batches(self, port: int, reads: Reads, offset: int | None) -> list[Batch]:
-        """Another batch begins at each step of the kernel's count, and for each address."""
-        columns = reads.starts, reads.lengths, reads.segments, _arrival_times(reads.stamps, offset)
-        self._addresses[port] = reads.addresses[-1]
-        steps = self._steps(port, reads.overflows)
-        if not steps and len(reads.addresses) == 1:
-            return [Batch(self._readers[port].buffer, *_split(*columns), UdpPath(port, reads.addresses[0]))]
-        batches: list[Batch] = []
-        if not steps or steps[0][0]:
-            steps.insert(0, (0, 0))
-        for (start, drops), (stop, _) in pairwise([*steps, (len(reads.starts), 0)]):
-            piece = tuple(column[start:stop] for column in columns)
-            addresses = reads.addresses if len(reads.addresses) == 1 else reads.addresses[start:stop]
-            batches += self._by_address(port, piece, addresses, drops)
-        return batches
-
-    def _by_address(
-        self, port: int, columns: tuple[NDArray[np.int64], ...], addresses: list[Any], drops: int
-    ) -> list[Batch]:
-        """`drops` before the first row; one address is that of all rows."""
-        places: dict[Any, list[int]] = {}
-        for row in range(len(columns[0])):
-            places.setdefault(addresses[row % len(addresses)], []).append(row)
-        batches: list[Batch] = []
-        for address, rows in places.items():
-            starts, lengths, segments, arrivals = (column[rows] for column in columns)
-            split = _split(starts, lengths, segments, arrivals)
-            count, exact = (0, True) if batches else (drops, not drops or not self._aggregates[port])
-            batches.append(Batch(self._readers[port].buffer, *split, UdpPath(port, address), count, exact))
         return batches
 
     def _monotonic_offset(self) -> int | None:
@@ -227,7 +165,7 @@ class Transport:
         sent = 0
         for datagram in transmission.datagrams:
             try:
-                self._sockets[path.port].sendto(datagram, path.address)
+                self._ports[path.port].socket.sendto(datagram, path.address)
                 sent += 1
             except OSError:
                 self.not_sent += 1
@@ -236,7 +174,7 @@ class Transport:
     def path_to(self, host: str, port: int, local_port: int | None = None) -> UdpPath:
         """The path to a named place from one of our ports (the first by default). Raises UsageError."""
         local = self.ports[0] if local_port is None else local_port
-        family = self._sockets[local].family
+        family = self._ports[local].socket.family
         flags = socket.AI_V4MAPPED if family == socket.AF_INET6 else 0
         try:
             found = socket.getaddrinfo(host, port, family, socket.SOCK_DGRAM, 0, flags)
@@ -245,7 +183,7 @@ class Transport:
         return UdpPath(local, found[0][4])
 
     def close(self) -> None:
-        for sock in (*self._sockets.values(), self._wake_reader, self._wake_writer):
+        for sock in (*(queue.socket for queue in self._queues()), self._wake_reader, self._wake_writer):
             sock.close()
 
     def __enter__(self) -> Transport:
@@ -283,27 +221,3 @@ def buffer_warning(transport: Transport) -> str | None:
     given = transport.receive_buffer // 1000
     wanted = RECEIVE_BUFFER // 1000
     return f"receive buffer of {given} kB instead of {wanted}: raise net.core.rmem_max, or bursts get lost here"
-
-
-def _split(
-    starts: NDArray[np.int64], lengths: NDArray[np.int64], segments: NDArray[np.int64], arrivals: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """(offsets, lengths, arrival times) of the datagrams in reads of which some are GRO aggregates."""
-    if not segments.any():
-        return starts, lengths, arrivals
-    sizes = np.where(segments > 0, segments, np.maximum(lengths, 1))
-    counts = np.maximum(1, -(-lengths // sizes))
-    ends = np.cumsum(counts)
-    within = np.arange(ends[-1]) - np.repeat(ends - counts, counts)
-    size = np.repeat(sizes, counts)
-    offsets = np.repeat(starts, counts) + within * size
-    rest = np.repeat(lengths, counts) - within * size
-    return offsets, np.minimum(size, rest), np.repeat(arrivals, counts)
-
-
-def _arrival_times(stamps: NDArray[np.int64], offset: int | None) -> NDArray[np.int64]:
-    """Monotonic ns of kernel stamps (Unix ns); now where there is none."""
-    now = time.monotonic_ns()
-    if offset is None:
-        return np.full(len(stamps), now, np.int64)
-    return np.minimum(np.where(stamps > 0, stamps + offset, now), now)

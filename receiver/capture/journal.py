@@ -14,6 +14,7 @@ BEGIN, CALLS = 1, 2
 """kinds of custom blocks."""
 _DATAGRAMS, _TIMEOUT, _COMMAND, _GAP = 1, 2, 3, 4
 _BATCH = struct.Struct("<BqIIB")
+_EXACT, _STEERED = 1, 2
 _TIME = struct.Struct("<Bq")
 _TEXT = struct.Struct("<BH")
 _LOST = struct.Struct("<BII")
@@ -28,6 +29,7 @@ class Datagrams(NamedTuple):
     """at least one."""
     kernel_drops: int = 0
     drops_exact: bool = True
+    steered: bool = False
 
 
 class Timeout(NamedTuple):
@@ -56,8 +58,8 @@ Call = Datagrams | Timeout | Command | Gap
 def encode(call: Call) -> bytes:
     """One call as octets."""
     match call:
-        case Datagrams(now, packets, drops, exact):
-            return _BATCH.pack(_DATAGRAMS, now, packets, drops, exact)
+        case Datagrams(now, packets, drops, exact, steered):
+            return _BATCH.pack(_DATAGRAMS, now, packets, drops, exact * _EXACT | steered * _STEERED)
         case Timeout(now):
             return _TIME.pack(_TIMEOUT, now)
         case Command(name, arguments):
@@ -74,8 +76,8 @@ def decode(data: bytes) -> Iterator[Call]:
         code = data[at]
         try:
             if code == _DATAGRAMS:
-                _, now, packets, drops, exact = _BATCH.unpack_from(data, at)
-                yield Datagrams(now, packets, drops, bool(exact))
+                _, now, packets, drops, flags = _BATCH.unpack_from(data, at)
+                yield Datagrams(now, packets, drops, bool(flags & _EXACT), bool(flags & _STEERED))
                 at += _BATCH.size
             elif code == _TIMEOUT:
                 yield Timeout(*_TIME.unpack_from(data, at)[1:])

@@ -40,14 +40,14 @@ class RecordedSession(ReceiverSession):
             self._record(batch, now)
         else:
             told = [now, batch.kernel_drops, batch.drops_exact, *_address(batch.path)]
-            self._capture.call(journal.Command("drops", told))
+            self._capture.call(journal.Command("steered_drops" if batch.steered else "drops", told))
         super().handle_datagrams(batch, now)
 
     def _record(self, batch: Batch, now: int) -> None:
         view = batch.buffer.data
         places = zip(batch.offsets.tolist(), batch.lengths.tolist(), strict=True)
         packets = [bytes(view[start : start + length]) for start, length in places]
-        call = journal.Datagrams(now, len(packets), batch.kernel_drops, batch.drops_exact)
+        call = journal.Datagrams(now, len(packets), batch.kernel_drops, batch.drops_exact, batch.steered)
         self._capture.call(call, packets, batch.arrival_times.tolist(), batch.path)
 
     def handle_timeout(self, now: int) -> None:
@@ -107,9 +107,12 @@ def command(session: ReceiverSession, call: journal.Command) -> None:
                 session.leave()
             case journal.Command("offer_report", [int(to), str(data), int(now), int(port), *address]):
                 session.offer_report(to, base64.b64decode(data), UdpPath(port, tuple(address)), now)
-            case journal.Command("drops", [int(now), int(drops), bool(exact), int(port), *address]):
+            case journal.Command(
+                "drops" | "steered_drops" as name, [int(now), int(drops), bool(exact), int(port), *address]
+            ):
+                path, steered = UdpPath(port, tuple(address)), name == "steered_drops"
                 session.handle_datagrams(
-                    replace(_NOTHING, path=UdpPath(port, tuple(address)), kernel_drops=drops, drops_exact=exact), now
+                    replace(_NOTHING, path=path, kernel_drops=drops, drops_exact=exact, steered=steered), now
                 )
             case _:
                 raise Malformed("journal", f"no call {call.name!r}")

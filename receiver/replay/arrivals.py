@@ -10,6 +10,7 @@ import numpy as np
 
 from protocol.datagram import Batch
 from protocol.errors import Malformed
+from receiver.capture import journal
 from receiver.capture.link import Datagram, Unwrapper
 from receiver.capture.records import Packet
 from receiver.replay.survey import LONGEST_SILENCE, host, is_rtp
@@ -117,16 +118,20 @@ def _whole_packets(data: bytes) -> bytes:
     return data[:at]
 
 
-def batch(arrivals: list[Arrival], kernel_drops: int = 0, *, drops_exact: bool = True) -> Batch:
-    """Arrivals along one path."""
+_NO_CALL = journal.Datagrams(0, 1)
+
+
+def batch(arrivals: list[Arrival], call: journal.Datagrams = _NO_CALL) -> Batch:
+    """Arrivals along one path, and what else the call that they came in said."""
+    told = call.kernel_drops, call.drops_exact, call.steered
     if len(arrivals) == 1:
         moment, path, data = arrivals[0]
         length, time = np.array([[len(data)], [moment]], np.int64)
-        return Batch(np.frombuffer(data, np.uint8), _ZERO, length, time, path, kernel_drops, drops_exact)
+        return Batch(np.frombuffer(data, np.uint8), _ZERO, length, time, path, *told)
     lengths = np.array([len(arrival.data) for arrival in arrivals], np.int64)
     buffer = np.frombuffer(b"".join([arrival.data for arrival in arrivals]), np.uint8)
     times = np.array([arrival.time for arrival in arrivals], np.int64)
-    return Batch(buffer, np.cumsum(lengths) - lengths, lengths, times, arrivals[0].path, kernel_drops, drops_exact)
+    return Batch(buffer, np.cumsum(lengths) - lengths, lengths, times, arrivals[0].path, *told)
 
 
 def batches(arrivals: Iterable[Arrival]) -> Iterator[Batch]:

@@ -130,9 +130,9 @@ class _Replay:
 
     def _again(self, call: journal.Call, waiting: deque[Arrival]) -> None:
         match call:
-            case journal.Datagrams(now, packets, drops, exact):
+            case journal.Datagrams(now, packets):
                 self._player.advance(now)
-                together = batch([waiting.popleft() for _ in range(packets)], drops, drops_exact=exact)
+                together = batch([waiting.popleft() for _ in range(packets)], call)
                 self._session.handle_datagrams(together, now)
             case journal.Timeout(now):
                 self._player.advance(now)
