@@ -75,20 +75,28 @@ class Delay:
         Returns by how many ns each took longer than the least transit, for `count`. shape (n,).
         """
         n = len(timestamps)
-        self._packets += n
         if n == 1:
-            timestamp, arrival = timestamps.item(), arrival_times.item()
-            self._jitter.observe_one(timestamp, arrival)
-            return np.array([self._clock.observe_one(timestamp, arrival)])
+            return np.array([self.observe_one(timestamps.item(), arrival_times.item())])
+        self._packets += n
         self._jitter.observe(timestamps, arrival_times)
         return self._clock.observe(timestamps, arrival_times)
+
+    def observe_one(self, timestamp: int, arrival: int) -> int:
+        """As `observe`, of one packet."""
+        self._packets += 1
+        self._jitter.observe_one(timestamp, arrival)
+        return self._clock.observe_one(timestamp, arrival)
 
     def count(self, excess: NDArray[np.int64]) -> None:
         """What `observe` returned of the packets that count. shape (n,)."""
         if len(excess) == 1:
-            self._variation.add_one(excess.item() // 1000)
+            self.count_one(excess.item())
         else:
             self._variation.add(excess // 1000)
+
+    def count_one(self, excess: int) -> None:
+        """As `count`, of one packet."""
+        self._variation.add_one(excess // 1000)
 
     @property
     def jitter(self) -> int | None:

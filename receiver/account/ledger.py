@@ -31,7 +31,7 @@ from receiver.account.reordering import Reordering
 from receiver.account.ring import StateRing
 from receiver.account.runs import FateObserver
 from receiver.account.sender_count import SenderCount
-from receiver.account.states import ARRIVED, COPIED, FEC, LATE, REPAIRED, RTX
+from receiver.account.states import ARRIVED, COPIED, FEC, LATE, REPAIRED, RTX, decide
 
 _SMALLEST, _LARGEST = 1 << 12, 1 << 22
 """numbers open at once; more than the largest (8 s of 500,000 packets/s) closes the oldest early."""
@@ -58,10 +58,9 @@ class Ledger:
         self._checkpoints: deque[tuple[int, int]] = deque()
         self._arrived = self._in_time = self._rtx = self._fec = self._missed = 0
         self._late = self._arrived_after_recovery = self._duplicates = self._replicated = 0
-        self._after_close = self._before_join = self._corrupted = 0
+        self._after_close = self._before_join = self._corrupted = self._first_arrival = 0
         self._local, self._range, self._count = LocalDrops(), Announced(), SenderCount()
         self._finished = self._counted = self._left = False
-        self._first_arrival = 0
 
     # What happens to packets
 
@@ -72,6 +71,8 @@ class Ledger:
         join; late ones do.
         """
         n = len(extended)
+        if n == 1 and self._arrive_above(extended.item(), arrival_times.item()):
+            return _YES[1]
         if not n:
             return np.zeros(0, bool)
         first = extended.item(0)
@@ -83,6 +84,20 @@ class Ledger:
         self._explain_drops(self._end)
         self._reordering.advance(extended, arrival_times)
         return _YES[n] if n < len(_YES) else np.ones(n, bool)
+
+    def arrive_one(self, number: int, time: int) -> bool:
+        """As `arrive`, of one packet."""
+        return self._arrive_above(number, time) or self.arrive(np.array([number]), np.array([time])).item()
+
+    def _arrive_above(self, number: int, time: int) -> bool:
+        """The common case of one: whether its number is above all that are known, and there is room for it."""
+        if number < self._end or not self._started or number - self._closed >= len(self._ring.data):
+            return False
+        self._ring.data[number & self._ring.mask] = ARRIVED
+        self._end, self._arrived = number + 1, self._arrived + 1
+        self._explain_drops(self._end)
+        self._reordering.advance_one(number, time)
+        return True
 
     def recover(self, numbers: NDArray[np.int64], how: Literal["rtx", "fec"]) -> NDArray[np.bool_]:
         """Numbers repaired from a retransmission or from repair packets. shape (n,).
@@ -156,7 +171,9 @@ class Ledger:
             if self._ring.data.count(ARRIVED, start, stop) == stop - start:
                 self._in_time += stop - start
             else:
-                self._decide_mixed(self._ring.states[start:stop])
+                in_time, rtx, fec = decide(self._ring.states[start:stop])
+                self._in_time, self._rtx, self._fec = self._in_time + in_time, self._rtx + rtx, self._fec + fec
+                self._missed += stop - start - in_time - rtx - fec
         self._decided = max(self._decided, until)
 
     def close(self, now: int, drain: int) -> None:
@@ -196,9 +213,8 @@ class Ledger:
     # What is known now
 
     def counts(self) -> LedgerCounts:
-        span = self._end - self._base
+        span, known = self._end - self._base, self._sent_known()
         lost = span - self._arrived
-        known = self._sent_known()
         by_sender = min(lost, self._range.not_sent)
         local = min(lost - by_sender, self._local.count)
         return LedgerCounts(
@@ -252,17 +268,15 @@ class Ledger:
     # The ring
 
     def _start(self, number: int, time: int) -> None:
-        self._started = True
-        self._first_arrival = time
+        self._started, self._first_arrival = True, time
         self._closing.start(number, time)
         self._base = self._closed = self._decided = self._end = self._first_received = number
 
     def _advance(self, first: int, extended: NDArray[np.int64]) -> bool:
         """Whether these, from `first` on, of which and above which nothing is known, ascend: they have arrived then."""
         if contiguous(extended, first):
-            n = len(extended)
-            self._extend(first + n)
-            self._ring.fill(first, first + n, ARRIVED)
+            self._extend(end := first + len(extended))
+            self._ring.fill(first, end, ARRIVED)
             return True
         last = extended.item(-1)
         if last - self._closed >= _LARGEST or not ascending(extended):
@@ -272,11 +286,10 @@ class Ledger:
         return True
 
     def _arrive_mixed(self, extended: NDArray[np.int64], times: NDArray[np.int64]) -> NDArray[np.bool_]:
-        lowest = int(extended.min())
+        lowest, highest = int(extended.min()), int(extended.max())
         if lowest < self._base and self._base - lowest <= _HEAD and self._closed == self._base and not self._base_fixed:
             self._first_received = lowest
             self._lower_base(lowest)
-        highest = int(extended.max())
         if highest - self._closed >= _LARGEST and len(extended) > 1:  # the jump must not close what comes with it
             halves = zip(np.array_split(extended, 2), np.array_split(times, 2), strict=True)
             return np.concatenate([self.arrive(*half) for half in halves])
@@ -356,18 +369,6 @@ class Ledger:
             self._closing.all_lost(until - self._end)
             self._closed = self._decided = self._end = until
         self._ring.reserve(end - self._closed, self._closed, self._end)
-
-    def _decide_mixed(self, states: NDArray[np.uint8]) -> None:
-        arrived = (states & ARRIVED) != 0
-        if (states & REPAIRED).any():
-            states[arrived] &= ~np.uint8(REPAIRED)  # an original in time wins
-            self._rtx += (rtx := int(np.count_nonzero(states & RTX)))
-            self._fec += (fec := int(np.count_nonzero(states & FEC)))
-        else:
-            rtx = fec = 0
-        in_time = int(np.count_nonzero(arrived))
-        self._in_time += in_time
-        self._missed += len(states) - in_time - rtx - fec
 
     def _close_until(self, until: int) -> None:
         """`until` is not above the highest known."""

@@ -39,18 +39,25 @@ class Reordering:
     def advance(self, numbers: NDArray[np.int64], times: NDArray[np.int64]) -> None:
         """Ascending numbers, all above the highest one. shapes (n,)."""
         n = len(numbers)
-        if n > _SCALAR:
-            self._append(numbers, np.arange(self.arrivals, self.arrivals + n), times)
-        else:
-            if self._fill + n > self._records.shape[1]:
-                self._make_room(n)
-            of_number, of_place, of_time = self._rows
-            places = range(self._fill, self._fill + n)
-            for i, at, number, time in zip(range(n), places, numbers.tolist(), times.tolist(), strict=True):
-                of_number[at], of_place[at], of_time[at] = number, self.arrivals + i, time
-            self._fill += n
+        if n <= _SCALAR:
+            for number, time in zip(numbers.tolist(), times.tolist(), strict=True):
+                self.advance_one(number, time)
+            return
+        self._append(numbers, np.arange(self.arrivals, self.arrivals + n), times)
         self.arrivals += n
         self.highest = numbers.item(-1)
+
+    def advance_one(self, number: int, time: int) -> None:
+        """As `advance`, of one packet."""
+        fill = self._fill
+        if fill == self._records.shape[1]:
+            self._make_room(1)
+            fill = self._fill
+        of_number, of_place, of_time = self._rows
+        of_number[fill], of_place[fill], of_time[fill] = number, self.arrivals, time
+        self._fill = fill + 1
+        self.arrivals += 1
+        self.highest = number
 
     @property
     def newest_time(self) -> int:

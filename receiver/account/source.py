@@ -159,18 +159,27 @@ class SourceTracker:
         self, headers: Headers, arrival_times: NDArray[np.int64], buffer: NDArray[np.uint8]
     ) -> Segment | None:
         """A packet that came alone; None where it needs to be judged."""
+        place = self.track_one(headers.sequence_number.item(), headers.timestamp.item(), arrival_times.item())
+        if place is None:
+            return None
+        number, timestamp = place
+        return Segment(self.epoch, headers, buffer, arrival_times, np.array([number]), np.array([timestamp]))
+
+    def track_one(self, sequence: int, timestamp: int, arrival: int) -> tuple[int, int] | None:
+        """Extended number and timestamp of a packet (times in monotonic ns) that is close to the newest one of the
+        present epoch: the common case. None where it needs to be judged: `track` does that."""
         if self.epoch < 0 or self._ended or self._assigned - self._newest > MAX_DROPOUT:
             return None
-        arrival = arrival_times.item()
-        step = difference(headers.sequence_number.item(), self._newest, 16)
-        ticks = difference(headers.timestamp.item(), self._timestamp, 32)
-        if abs(step) > MAX_DROPOUT or abs(ticks) > self._near or arrival - self._arrival > _SECOND // 2:
+        step = (sequence - self._newest + 0x8000 & 0xFFFF) - 0x8000
+        ticks = (timestamp - self._timestamp + 0x8000_0000 & 0xFFFF_FFFF) - 0x8000_0000
+        near = -MAX_DROPOUT <= step <= MAX_DROPOUT and -self._near <= ticks <= self._near
+        if not near or arrival - self._arrival > _SECOND // 2:
             return None
         self._heard = arrival
         number, timestamp = self._newest + step, self._timestamp + ticks
         if step > 0:
             self._advance(number, timestamp, arrival)
-        return Segment(self.epoch, headers, buffer, arrival_times, np.array([number]), np.array([timestamp]))
+        return number, timestamp
 
     # One packet at a time
 

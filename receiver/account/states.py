@@ -36,6 +36,17 @@ _TABLE = np.array([_fates(state) for state in range(_STATES)], np.int64)
 assert _TABLE.shape[1] == len(fields(Fates))
 
 
+def decide(states: NDArray[np.uint8]) -> tuple[int, int, int]:
+    """The listener goes on: how many of these numbers are in time, repaired by RTX, repaired by FEC; the others are
+    missed. An original that came in time makes its repair void, in `states` too. shape (n,)."""
+    arrived = (states & ARRIVED) != 0
+    in_time = int(np.count_nonzero(arrived))
+    if not (states & REPAIRED).any():
+        return in_time, 0, 0
+    states[arrived] &= ~np.uint8(REPAIRED)
+    return in_time, int(np.count_nonzero(states & RTX)), int(np.count_nonzero(states & FEC))
+
+
 def tally(states: NDArray[np.uint8]) -> list[int]:
     """How many numbers of each of the Fates, in its order. shape (n,) of decided numbers' states."""
     counts: list[int] = (np.bincount(states, minlength=_STATES) @ _TABLE).tolist()

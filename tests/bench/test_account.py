@@ -76,6 +76,30 @@ def account(given: Arrivals) -> int:
     return ledger.counts().lost
 
 
+def account_one_by_one(given: Arrivals) -> int:
+    """As `account`, of batches of one packet each: what need not be judged goes its way without an array."""
+    tracker, clock, buffer = SourceTracker(RATE), SenderClock(RATE), np.zeros(1, np.uint8)
+    ledger, delay = Ledger((Bursts(),), (LossRuns(),)), Delay(RATE, clock)
+    closed = 0
+    for part, times in given.batches:
+        now = times.item()
+        place = tracker.track_one(part.sequence_number.item(), part.timestamp.item(), now)
+        if place is not None:
+            excess = delay.observe_one(place[1], now)
+            if ledger.arrive_one(place[0], now):
+                delay.count_one(excess)
+            ledger.decide(place[0] - 100)
+        else:
+            for segment in tracker.track(part, times, buffer):
+                delay.count(delay.observe(segment.timestamps, segment.arrival_times))
+                ledger.arrive(segment.extended, segment.arrival_times)
+        if now - closed >= SECOND // 10:
+            ledger.close(now, 4 * SECOND)
+            closed = now
+    ledger.finish()
+    return ledger.counts().lost
+
+
 def bare(given: Arrivals) -> int:
     """A Python loop that looks at each number: the least that could count what is missing."""
     missing, expected = 0, None
@@ -101,12 +125,13 @@ def rates(given: Arrivals, *jobs: Callable[[Arrivals], int]) -> list[float]:
 @pytest.mark.parametrize("loss", [0.0, 0.01])
 @pytest.mark.parametrize(
     ("size", "count", "wanted", "ratio"),
-    [(1, 20_000, 200_000, 0.015), (64, 1500, 1_000_000, 0.05), (512, 400, 3_000_000, 0.2)],
+    [(1, 20_000, 200_000, 0.05), (64, 1500, 1_000_000, 0.05), (512, 400, 3_000_000, 0.2)],
 )
 def test_ledger_and_figures(size: int, count: int, wanted: int, ratio: float, loss: float) -> None:
     given = arrivals(size, count, loss)
-    assert account(given) == bare(given)  # and warm
-    ours, loop = rates(given, account, bare)
+    job = account_one_by_one if size == 1 else account
+    assert job(given) == account(given) == bare(given)  # and warm
+    ours, loop = rates(given, job, bare)
     print(f"\nbatches of {size}, {loss:.0%} lost: {ours:,.0f} packets/s (wanted {wanted:,}), a bare loop {loop:,.0f}")
     assert ours / loop >= ratio
 
