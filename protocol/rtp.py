@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -251,3 +251,10 @@ def rtcp_mask(batch: Batch) -> NDArray[np.bool_]:
         return np.zeros(n, bool)
     second = batch.buffer[np.minimum(batch.offsets + 1, len(batch.buffer) - 1)]
     return (second >= 192) & (second <= 223) & (batch.lengths >= 2)
+
+
+def rows_by_ssrc(ssrcs: NDArray[np.uint32], rows: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    """`rows` of each SSRC, each in order; `ssrcs` is of all rows."""
+    if len(rows):
+        order = rows[np.argsort(ssrcs[rows], kind="stable")]
+        yield from np.split(order, np.flatnonzero(np.diff(ssrcs[order])) + 1)

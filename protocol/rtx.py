@@ -22,7 +22,7 @@ _HEADER = struct.Struct("!BBHII")
 
 
 def pack(original: bytes, payload_type: int, sequence_number: int, ssrc: int) -> bytes:
-    """The retransmission of an RTP packet, which has at least a header. `sequence_number`: 16 bits, the RTX stream's."""
+    """The retransmission of an RTP packet, at least a header. `sequence_number`: 16 bits, the RTX stream's."""
     first, second, osn, timestamp, _ = _HEADER.unpack_from(original)
     start = HEADER_SIZE + 4 * (first & 15)
     if first & 0x10:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -27,7 +27,7 @@ from protocol.rtcp.rr import ReceiverReport
 from protocol.rtcp.sdes import SourceDescription
 from protocol.rtcp.sr import SenderReport
 from protocol.rtcp.xr import ExtendedReport
-from protocol.rtp import REASONS, Headers, parse_batch, rtcp_mask
+from protocol.rtp import REASONS, Headers, parse_batch, rows_by_ssrc, rtcp_mask
 from receiver.account.local import LocalDrop
 from receiver.config import Latency
 from receiver.events import Event, Goodbye, KeyFrameRequested, StreamEnded, StreamStarted
@@ -35,6 +35,7 @@ from receiver.jitter.target import policy
 from receiver.lip_sync import LipSync
 from receiver.media import AccessUnit, Format, StreamKey
 from receiver.presence import Presence
+from receiver.repair.rtx import Retransmissions
 from receiver.rtcp.answers import Answers
 from receiver.rtcp.exchange import echo_to
 from receiver.rtcp.farewell import LONGEST, Farewell
@@ -46,6 +47,8 @@ from receiver.stream import Stream
 
 MAX_ENDED = 256
 """ended streams kept for the report."""
+REPAIR_WAIT = 150_000_000
+"""ns after the least transit for which repair is waited for at most, unless the latency is fixed."""
 TICK = 100_000_000
 """ns between looks at what no packet triggers: silence, closing, lip-sync."""
 
@@ -60,6 +63,10 @@ class SessionConfig:
     cname: str = "steadycast"
     rtcp_path: Hashable | None = None
     """where RTCP goes; None: back to where each sender's comes from."""
+    rtx: Mapping[int, int] = field(default_factory=dict)
+    """payload types of retransmissions, with those of their originals; none of them: nothing is asked for again."""
+    rtx_ssrcs: Mapping[int, int] = field(default_factory=dict)
+    """SSRCs of retransmissions, with those of their originals, as far as a description names them."""
     reports: bool = False
     """a report will be offered when `ReportDue` asks for it."""
     seed: int | None = None
@@ -85,6 +92,7 @@ class ReceiverSession:
         self._began = now
         self._playable = np.array([pt in config.formats for pt in range(128)])
         self._sources = Sources(self._open_source, self._forget)
+        self._retransmissions = Retransmissions(config.rtx, config.rtx_ssrcs, self._sources)
         self._ended: list[StreamStatistics] = []
         self._forgotten = 0
         self._answers = Answers(
@@ -128,6 +136,7 @@ class ReceiverSession:
 
     def handle_timeout(self, now: int) -> None:
         """Gives up holes, reports, closes. Drain the socket first: what counts is when a packet arrived."""
+        self._output.transmissions += self._answers.nacks(now)
         for stream in self._alive():
             self._output.units += stream.advance(now)
         self._end_sources([s for s in self._sources if s.ends_at is not None and s.ends_at <= now], now)
@@ -159,7 +168,7 @@ class ReceiverSession:
         """Monotonic ns of the next `handle_timeout`."""
         last_tick = self._next_tick - TICK
         times = [self._next_tick, self._answers.next_time(last_tick), self._farewell.next_time()]
-        times += [stream.next_deadline() for stream in self._alive()]
+        times += [time for stream in self._alive() for time in (stream.next_deadline(), stream.next_request())]
         times += [source.ends_at for source in self._sources]
         return min(time for time in times if time is not None)
 
@@ -206,6 +215,7 @@ class ReceiverSession:
             dict(self._unparsed + Counter(unconfirmed=self._sources.unconfirmed)),
             self._kernel_drops,
             self._forgotten,
+            dict(self._retransmissions.unmatched),
             self._lip_sync.planned_skew(),
         )
 
@@ -221,12 +231,15 @@ class ReceiverSession:
 
     def _handle_rtp(self, headers: Headers, media: NDArray[np.bool_], batch: Batch, now: int) -> None:
         good = media & (headers.reason == 0)
+        if self._config.rtx and (again := good & self._retransmissions.among(headers)).any():
+            self._retransmissions.receive(headers, np.flatnonzero(again), batch)
+            good &= ~again
         if not good.all():
             self._count_unparsed(headers.reason[media])
         elif (headers.ssrc == headers.ssrc[0]).all():
             self._handle_ssrc(int(headers.ssrc[0]), headers, np.arange(len(headers)), batch, now)
             return
-        for rows in _by_ssrc(headers.ssrc, self._without_strangers(headers, np.flatnonzero(good), batch, now)):
+        for rows in rows_by_ssrc(headers.ssrc, self._without_strangers(headers, np.flatnonzero(good), batch, now)):
             self._handle_ssrc(int(headers.ssrc[rows[0]]), headers, rows, batch, now)
 
     def _without_strangers(
@@ -290,7 +303,11 @@ class ReceiverSession:
 
     def _open_stream(self, key: StreamKey, form: Format, payload_type: int, now: int) -> Stream:
         depacketizer = registry.depacketizer(form.encoding, form.clock_rate, form.channels, form.parameters)
-        return Stream(key, form, payload_type, depacketizer, policy(self._config.latency, form.media), now)
+        latency = self._config.latency
+        wait = None
+        if payload_type in self._config.rtx.values():
+            wait = REPAIR_WAIT if latency.fixed is None else latency.fixed
+        return Stream(key, form, payload_type, depacketizer, policy(latency, form.media), now, wait)
 
     def _started(self, source: Source, now: int) -> None:
         assert source.stream is not None
@@ -390,10 +407,3 @@ class ReceiverSession:
         self._output.units += stream.end(now, left=self._closed)
         self._presence.ended(stream.key)
         self._output.events.append(StreamEnded(stream.key, stream.format, now, why))
-
-
-def _by_ssrc(ssrcs: NDArray[np.uint32], rows: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
-    """`rows` of each SSRC, each in order; `ssrcs` is of all rows."""
-    if len(rows):
-        order = rows[np.argsort(ssrcs[rows], kind="stable")]
-        yield from np.split(order, np.flatnonzero(np.diff(ssrcs[order])) + 1)

@@ -11,6 +11,7 @@ from receiver.account.intervals import Interval
 from receiver.account.ledger import LedgerCounts
 from receiver.account.one_way import OneWay
 from receiver.media import Format, StreamKey
+from receiver.repair.nack_counts import NackCounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,9 @@ class StreamStatistics:
     playout_delay_mean: int | None
     playout_delay: dict[str, int | None]
 
+    repair: NackCounts | None
+    """None: there is none."""
+
 
 @dataclass(frozen=True, slots=True)
 class SessionStatistics:
@@ -74,5 +78,7 @@ class SessionStatistics:
     kernel_drops: int
     forgotten_streams: int
     """ended so long ago that the report has no room for them."""
+    unmatched_repair: Mapping[str, int]
+    """retransmissions that belong to no stream, by reason."""
     planned_skew: int | None
     """ns by which sound is meant to be heard after the picture captured with it; None without both and their SR."""

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from protocol.errors import ProtocolError
 from protocol.payload.base import Depacketizer
+from protocol.serial import difference
 from receiver.account.bursts import Bursts
 from receiver.account.clock import SenderClock
 from receiver.account.closing import drain
@@ -19,8 +20,10 @@ from receiver.account.ledger import Ledger
 from receiver.account.loss_trace import LossTrace
 from receiver.account.one_way import OneWay, TwoWay
 from receiver.jitter.buffer import Frame, JitterBuffer, Packets
+from receiver.jitter.framing import Framing
 from receiver.jitter.target import TargetDelay
 from receiver.media import AccessUnit, Format, StreamKey
+from receiver.repair.repair import Repair, original
 from receiver.statistics import StreamStatistics as StreamStatistics
 
 MAX_CONCEALED = 25
@@ -38,31 +41,20 @@ SYNC_SLACK = 10_000_000
 PERCENTILES = {"50": 0.50, "95": 0.95, "99": 0.99}
 
 
-class Framing:
-    """What payloads say of their frames; an unreadable one says nothing."""
-
-    def __init__(self, depacketizer: Depacketizer) -> None:
-        self._depacketizer = depacketizer
-
-    def begins(self, payload: bytes) -> bool:
-        try:
-            return self._depacketizer.begins(payload)
-        except ProtocolError:
-            return False
-
-    def duration(self, payload: bytes) -> int | None:
-        try:
-            return self._depacketizer.duration(payload)
-        except ProtocolError:
-            return None
-
-
 class Stream:
     """State of one StreamKey; the session owns it and calls it in the order of arrival."""
 
     def __init__(
-        self, key: StreamKey, form: Format, payload_type: int, depacketizer: Depacketizer, target: TargetDelay, now: int
+        self,
+        key: StreamKey,
+        form: Format,
+        payload_type: int,
+        depacketizer: Depacketizer,
+        target: TargetDelay,
+        now: int,
+        repair_wait: int | None = None,
     ) -> None:
+        """`repair_wait`: ns after the least transit for which repair is waited for, at most; None: there is none."""
         self.key, self.format, self.payload_type = key, form, payload_type
         self.started = self.last_arrival = now
         self.extra = 0
@@ -97,6 +89,7 @@ class Stream:
         self._buffer_delay = self._emitted = self._playout_delay = 0
         self._playout_delays = Histogram()
         self._unusable: Counter[str] = Counter()
+        self.repair = None if repair_wait is None else Repair(form.clock_rate, repair_wait, sound=self._is_sound)
 
     # -- in ---------------------------------------------------------------------------------------------------
 
@@ -155,6 +148,8 @@ class Stream:
         self.delay.count(excess)
         if self._buffer.insert(useful):
             self._learn_from_late(useful)
+        if self.repair is not None and len(useful):
+            self.repair.nacks.came(useful)
 
     def _miss(self, until: int) -> None:
         """Sound after its deadline was missed by the listener, also where no later packet overtook it."""
@@ -165,11 +160,57 @@ class Stream:
     def _learn_from_late(self, packets: Packets) -> None:
         assert self._buffer.cursor is not None
         for i in np.flatnonzero(packets.sequence < self._buffer.cursor):
-            self._learn(int(packets.timestamp[i]), int(packets.arrival_time[i]))
+            if self.repair is None or not self.repair.nacks.was_repaired(int(packets.sequence[i])):
+                self._learn(int(packets.timestamp[i]), int(packets.arrival_time[i]))
 
     def _learn(self, timestamp: int, arrival: int) -> None:
         if timestamp >= self._learns_from:
             self._target.observe(arrival - self.clock.local_time(timestamp), arrival)
+
+    def retransmitted(self, osn: int | None, payload: bytes, timestamp: int, marker: bool, arrival: int) -> None:
+        """An RTX payload with its original's sequence number came; `timestamp` as in its header. It fills its place,
+        and is no measure of the path."""
+        repair = self.repair
+        if repair is None:
+            return
+        repair.came(payload)
+        if osn is None:
+            repair.refuse("empty")
+            return
+        number = repair.nacks.extended(osn)
+        timestamp = self.newest_timestamp + difference(timestamp, self.newest_timestamp & 0xFFFF_FFFF, 32)
+        why_not = repair.nacks.answered(number, timestamp, marker, arrival)
+        if why_not:
+            repair.refuse(why_not)
+            return
+        in_time = arrival <= (self.playout_time(timestamp) if self._is_sound else self._repair_deadline(timestamp))
+        in_time = in_time and bool(self.ledger.recover(np.array([number]), "rtx")[0])
+        repair.decided(in_time=in_time)
+        if in_time:
+            self._buffer.insert(original(number, timestamp, marker, payload, arrival))
+        elif self._is_sound:
+            self._learn(timestamp, arrival)
+
+    def asked_for(self, osn: int) -> bool:
+        """Whether a retransmission of this 16-bit number is waited for."""
+        return self.repair is not None and self.repair.nacks.asked_for(self.repair.nacks.extended(osn))
+
+    def ask(self, now: int, *, promised: bool) -> list[int]:
+        """Extended numbers that are to be asked for now. `promised`: the sender is known to answer."""
+        if self.repair is None:
+            return []
+        nacks = self.repair.nacks
+        nacks.promised = promised
+        numbers = nacks.due(now, self._repair_deadline)
+        if nacks.overwhelmed:
+            nacks.overwhelmed = False
+            if self._predicted:
+                self.request_key_frame("too much is missing")
+        return numbers
+
+    def next_request(self) -> int | None:
+        """When `ask` has something to say or to give up."""
+        return None if self.repair is None else self.repair.nacks.next_time()
 
     def ignore(self, count: int) -> None:
         """Packets among those received that are of another payload type."""
@@ -204,7 +245,20 @@ class Stream:
         patience = 0 if self._is_sound else self._target.patience
         if self._predicted and not self._decodable:
             patience = max(patience, FIRST_WAIT - self._target.delay)
-        return self.playout_time(timestamp) + patience
+        deadline = self.playout_time(timestamp) + patience
+        return max(deadline, self._repair_deadline(timestamp)) if self._repair_comes() else deadline
+
+    def _repair_comes(self) -> bool:
+        """Pictures wait for the repair of the hole in front. Sound does not: what follows it would be late too."""
+        if self._is_sound or self.repair is None or not self.repair.nacks.waiting:
+            return False
+        missing = self._buffer.first_missing()
+        return missing is not None and self.repair.nacks.waits_for(missing)
+
+    def _repair_deadline(self, timestamp: int) -> int:
+        """Until when a repair is of use, for sound also to learn how much later it would have to be played."""
+        wait = 0 if self.repair is None else self.repair.wait
+        return max(self.playout_time(timestamp), self.clock.local_time(timestamp) + wait)
 
     def advance(self, now: int) -> list[AccessUnit]:
         """What is ready to be decoded at `now`, in order, handed out once."""
@@ -226,6 +280,8 @@ class Stream:
         """The sender has answered."""
         self._round_trip, self._one_way = two_way.round_trip, two_way.one_way
         self.longest_rtt = max(self.longest_rtt, two_way.round_trip or 0)
+        if self.repair is not None and two_way.round_trip is not None:
+            self.repair.nacks.round_trip.exchanged(two_way.round_trip)
 
     def end(self, now: int, *, left: bool = False) -> list[AccessUnit]:
         """Everything still held, whole or not; the account is closed. `left`: because we stop, not the sender."""
@@ -357,6 +413,7 @@ class Stream:
             round_trip=self._round_trip,
             one_way=self._one_way,
             intervals=self.ledger.intervals(),
+            repair=None if self.repair is None else self.repair.counts(),
         )
 
 

@@ -134,6 +134,15 @@ class JitterBuffer:
             return None
         return deadline(hole)
 
+    def first_missing(self) -> int | None:
+        """The lowest number that is not here and not given up; None before the first packet."""
+        if self.cursor is None:
+            return None
+        number = self.cursor
+        for _ in self._held.consecutive(number):
+            number += 1
+        return number
+
     def following(self) -> bytes | None:
         """The payload at the cursor, when it is here: in-band FEC for the frame just given up."""
         row = None if self.cursor is None else self._held.get(self.cursor)

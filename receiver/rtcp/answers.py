@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 
 from protocol.datagram import Transmission
+from protocol.rtcp.app import App
 from protocol.rtcp.compound import RtcpPacket
+from protocol.rtcp.nack import Nack
 from protocol.rtcp.range import RangeAcknowledgement, SenderRange
+from protocol.rtcp.repair_offer import RepairOffer
+from receiver.media import StreamKey
 from receiver.rtcp.extended import Extended
 from receiver.rtcp.feedback import Feedback, ReportInput
 from receiver.source import Source
 from receiver.stream import Stream
+
+MAX_OFFERS = 16
+"""of repair in one report: a datagram has room for more, but hardly anyone that many streams."""
 
 
 class Answers:
@@ -35,12 +42,19 @@ class Answers:
         self._report_follows = report_follows
         self._feedback: dict[Hashable, Feedback] = {}
         self._extended = Extended()
+        self._offered: set[tuple[StreamKey, Hashable]] = set()
+        """whose senders along which path know what repair we take."""
 
     def tune(self, now: int) -> None:
-        """Streams have come, gone, or moved."""
+        """Streams have come, gone, or moved. Where one with repair begins, its sender is told at once."""
         paths = dict.fromkeys(self.path(source) for source, _ in self._playing())  # a set's order would be chance
         if paths.keys() != self._feedback.keys():
             self._feedback = {path: self._feedback.get(path) or self._new(now) for path in paths}
+        self._offered &= {(stream.key, path) for _, stream in self._playing() for path in paths}
+        for source, stream in self._playing():
+            path = self.path(source)
+            if stream.repair is not None and (stream.key, path) not in self._offered:
+                self._feedback[path].hurry(now)
 
     def reports(self, now: int) -> list[Transmission]:
         """The regular reports that are due."""
@@ -49,7 +63,34 @@ class Answers:
 
     def _report(self, path: Hashable, feedback: Feedback, now: int) -> bytes:
         streams = [stream for source, stream in self._playing() if self.path(source) == path]
-        return feedback.report(self._inputs(path), now, self._extended.blocks(path, streams, now))
+        self._offered |= {(stream.key, path) for stream in streams}
+        return feedback.report(
+            self._inputs(path), now, self._extended.blocks(path, streams, now), self._offers(streams)
+        )
+
+    def _offers(self, streams: Sequence[Stream]) -> list[App]:
+        """What repair they can use."""
+        repaired = [(stream.key.ssrc, stream.repair) for stream in streams if stream.repair is not None]
+        return [
+            RepairOffer(self._ssrc, ssrc, rtx=True, deadline_ms=min(0xFFFF, repair.wait // 1_000_000)).to_app()
+            for ssrc, repair in repaired[:MAX_OFFERS]
+        ]
+
+    def nacks(self, now: int) -> list[Transmission]:
+        """Requests for retransmission that are due, one datagram for each far end."""
+        asking: dict[tuple[Hashable, bool], list[Nack]] = {}
+        for source, stream in self._playing():
+            numbers = stream.ask(now, promised=source.reads_reports)
+            if numbers:
+                wrapped = tuple(number & 0xFFFF for number in numbers)
+                way = self.path(source), source.reads_reports
+                asking.setdefault(way, []).append(Nack(self._ssrc, source.ssrc, wrapped))
+        found = []
+        for (path, ours), nacks in asking.items():
+            if (feedback := self._feedback.get(path)) is not None:
+                data = feedback.nack(nacks, now, reduced=ours)
+                found += [] if data is None else [Transmission((data,), path)]
+        return found
 
     def requests(self, now: int) -> Iterator[tuple[Transmission, list[Stream]]]:
         """Requests for key frames that may go now, and the streams they are for."""

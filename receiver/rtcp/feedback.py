@@ -13,6 +13,7 @@ from protocol.ntp import middle_32, short_from_ns
 from protocol.rtcp import compound, timer
 from protocol.rtcp.bye import Bye
 from protocol.rtcp.compound import RtcpPacket
+from protocol.rtcp.nack import Nack
 from protocol.rtcp.pli import PictureLossIndication
 from protocol.rtcp.report_block import ReportBlock
 from protocol.rtcp.rr import ReceiverReport
@@ -23,6 +24,8 @@ from receiver.rtcp.exchange import reference_time
 
 SESSION_BANDWIDTH = 1_000_000
 """bit/s that RTCP's 5 % are taken of: nobody told us the session's, and reports every 0.4 s on average are enough."""
+NACK_BANDWIDTH = 200_000
+"""bit/s of requests for retransmission: three copies of sixty a second need 80,000."""
 IP_UDP_OVERHEAD = 28
 PLI_INTERVAL = 250_000_000
 """ns between requests for one stream while no key frame has come."""
@@ -50,15 +53,22 @@ class Feedback:
         bandwidth = timer.rtcp_bandwidth(SESSION_BANDWIDTH)
         self._timer = timer.RtcpTimer(bandwidth, timer.reduced_minimum(SESSION_BANDWIDTH))
         self._allowance = timer.FeedbackAllowance.full(bandwidth, now)
+        self._nack_allowance = timer.FeedbackAllowance.full(NACK_BANDWIDTH / 8, now)
         self._prior: dict[int, tuple[int, int]] = {}
         self._asked: dict[int, int] = {}
         self.next_report = now + self._timer.interval(rng.random(), initial=True)
         """monotonic ns."""
 
-    def report(self, inputs: Sequence[ReportInput], now: int, extended: Iterable[Block] = ()) -> bytes:
+    def report(
+        self,
+        inputs: Sequence[ReportInput],
+        now: int,
+        extended: Iterable[Block] = (),
+        more: Iterable[RtcpPacket] = (),
+    ) -> bytes:
         """The regular report that is due, and the moment of the next."""
         self.next_report = now + self._timer.interval(self._random.random())
-        return self.compound(inputs, (), now, extended)
+        return self.compound(inputs, more, now, extended)
 
     def compound(
         self, inputs: Sequence[ReportInput], more: Iterable[RtcpPacket], now: int, extended: Iterable[Block] = ()
@@ -72,6 +82,22 @@ class Feedback:
         size = len(data) + IP_UDP_OVERHEAD
         self._timer = self._timer.with_packet(size)
         self._allowance = self._allowance.spend(size, now)
+        return data
+
+    def hurry(self, now: int) -> None:
+        """The next regular report is due now."""
+        self.next_report = min(self.next_report, now)
+
+    def nack(self, nacks: Sequence[Nack], now: int, *, reduced: bool) -> bytes | None:
+        """Requests for retransmission, in a packet of reduced size (RFC 5506) or a compound one; None where their share
+        of the bandwidth is used up. They have one of their own, since they are for now or never."""
+        source = SourceDescription((SdesChunk(self._ssrc, (SdesItem(CNAME, self._cname),)),))
+        first = () if reduced else (ReceiverReport(self._ssrc, ()), source)
+        data = compound.serialize([*first, *nacks])
+        size = len(data) + IP_UDP_OVERHEAD
+        if not self._nack_allowance.allows(size, now):
+            return None
+        self._nack_allowance = self._nack_allowance.spend(size, now)
         return data
 
     def picture_loss(self, media_ssrc: int) -> PictureLossIndication:

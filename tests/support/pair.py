@@ -6,19 +6,19 @@ The sender lives by a clock of its own, with another zero and, if wanted, anothe
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from random import Random
 
 import numpy as np
 
 from protocol.datagram import Batch, Transmission
-from protocol.payload.registry import DEFAULT_PAYLOAD_TYPES
+from protocol.payload.registry import DEFAULT_PAYLOAD_TYPES, DEFAULT_RTX_PAYLOAD_TYPES
 from receiver.config import Latency
 from receiver.media import AccessUnit, Format
 from receiver.session import ReceiverSession, SessionConfig
 from sender.media import AccessUnit as SentUnit
-from sender.session import SenderSession
+from sender.session import Repair, SenderSession
 from sender.transmit.stream import StreamConfig
 from tests.support.clock import MILLISECOND, SECOND, VirtualClock
 from tests.support.netem import Conditions, Link
@@ -166,6 +166,11 @@ class Pair:
 CLEAN, ADAPTIVE = Conditions(), Latency()
 VIDEO = StreamConfig("video", "H264", 96, 90_000, 0x11111111, SECOND // 30, 2_000_000)
 AUDIO = StreamConfig("audio", "opus", 97, 48_000, 0x22222222, 20 * MILLISECOND, 64_000, channels=2)
+REPAIRED = (
+    replace(VIDEO, rtx_payload_type=112, rtx_ssrc=0x33333333),
+    replace(AUDIO, rtx_payload_type=113, rtx_ssrc=0x44444444),
+)
+"""the same with retransmission."""
 
 
 def meet(
@@ -177,14 +182,16 @@ def meet(
     latency: Latency = ADAPTIVE,
     skew: float = 0.0,
     log: bool = True,
+    repair: Repair = "none",
 ) -> Pair:
-    """A new sender and a new receiver in this network (`back`: None for the same conditions), both listening."""
+    """A new sender and a new receiver in this network (`back`: None for the same conditions), both listening. Unless
+    `repair` is none, the receiver takes retransmissions."""
     clock = VirtualClock()
     sender_clock = SenderClock(clock.now, skew=skew)
     return Pair(
         clock,
-        make_sender(clock, sender_clock, streams, seed),
-        make_receiver(clock, latency, seed),
+        make_sender(clock, sender_clock, streams, seed, repair),
+        make_receiver(clock, latency, seed, repair=repair != "none"),
         Link(conditions, seed, log=log),
         Link(conditions if back is None else back, seed + 1, log=log),
         sender_clock,
@@ -192,17 +199,18 @@ def meet(
 
 
 def make_sender(
-    clock: VirtualClock, sender_clock: SenderClock, streams: Sequence[StreamConfig], seed: int
+    clock: VirtualClock, sender_clock: SenderClock, streams: Sequence[StreamConfig], seed: int, repair: Repair = "none"
 ) -> SenderSession:
     """A sender that starts now; another seed is another start of the program."""
     now = sender_clock.local(clock.now)
-    return SenderSession(streams, cname="sender@test", now=now, wall=clock.wall, random=Random(seed))
+    return SenderSession(streams, cname="sender@test", now=now, wall=clock.wall, random=Random(seed), repair=repair)
 
 
-def make_receiver(clock: VirtualClock, latency: Latency, seed: int) -> ReceiverSession:
+def make_receiver(clock: VirtualClock, latency: Latency, seed: int, *, repair: bool = False) -> ReceiverSession:
     """A receiver that starts now, with the default payload types."""
     formats = {number: Format(*described) for number, described in DEFAULT_PAYLOAD_TYPES.items()}
-    return ReceiverSession(SessionConfig(formats, latency, cname="receiver@test", seed=seed), clock.now)
+    rtx = DEFAULT_RTX_PAYLOAD_TYPES if repair else {}
+    return ReceiverSession(SessionConfig(formats, latency, cname="receiver@test", seed=seed, rtx=rtx), clock.now)
 
 
 def _transmit(transmissions: Iterable[Transmission], link: Link, now: int) -> None:

@@ -1,0 +1,71 @@
+"""When the next packet is overdue: what is lost at the end of a frame is missed before the next frame shows it. ns."""
+
+from __future__ import annotations
+
+from receiver.repair.nack_timing import MILLISECOND
+
+_FRAMES = 16
+"""in a row that keep to a rhythm, or end with a marker, before anything is expected of that."""
+_SLACK = 2 * MILLISECOND
+_LONGEST = 200 * MILLISECOND
+"""between frames, to speak of a rhythm."""
+
+
+class Cadence:
+    """Follows the newest packet of a stream: its frame's end (marker) and the frames' rhythm by their timestamps."""
+
+    def __init__(self, clock_rate: int, *, every_packet_is_a_frame: bool) -> None:
+        self._tick = 1e9 / clock_rate
+        self._single = every_packet_is_a_frame
+        self._frames = 0
+        """that kept to the rhythm, in a row."""
+        self._unmarked = 0
+        """frames to come until markers are believed."""
+        self._timestamp: int | None = None
+        """of the newest frame."""
+        self._interval = 0
+        """ticks from one frame to the next."""
+        self._frame = self._newest = 0
+        """when the newest frame's first packet came, and the newest packet."""
+        self._whole = False
+        """the newest packet has the marker."""
+        self._gap = self._late = 0
+        """the longest lately: between packets of one frame, and that a frame came later than the one before let expect;
+        forgotten slowly."""
+
+    def came(self, timestamp: int, marker: bool, arrival: int, *, follows: bool) -> None:
+        """The packet of the highest number so far; `follows`: the one before it was the highest until now."""
+        if timestamp == self._timestamp:
+            self._gap = max(arrival - self._newest, self._gap - (self._gap >> 8))
+        else:
+            self._unmarked = _FRAMES if follows and not self._whole else max(0, self._unmarked - 1)
+            self._begin(timestamp, arrival)
+        self._newest, self._whole = arrival, marker or self._single
+
+    def repaired(self, timestamp: int, marker: bool, now: int) -> None:
+        """The same of a retransmission, which says nothing about rhythm: what comes next is due already."""
+        if self._timestamp is not None and timestamp != self._timestamp:
+            self._frame += int((timestamp - self._timestamp) * self._tick)
+            self._timestamp = timestamp
+        self._newest, self._whole = now - self._gap, marker or self._single
+
+    def _begin(self, timestamp: int, arrival: int) -> None:
+        if self._timestamp is not None:
+            ticks = timestamp - self._timestamp
+            late = arrival - self._frame - int(ticks * self._tick)
+            self._late = max(late, self._late - (self._late >> 6))
+            regular = 4 * abs(ticks - self._interval) <= self._interval
+            self._frames = self._frames + 1 if regular else 0
+            self._interval = ticks
+        self._timestamp, self._frame = timestamp, arrival
+
+    def overdue(self) -> tuple[int, int] | None:
+        """When the packet after the newest is late, and its timestamp as far as can be said; None: nobody can say."""
+        if self._timestamp is None:
+            return None
+        if not self._whole:
+            return None if self._unmarked else (self._newest + self._gap + _SLACK, self._timestamp)
+        interval = int(self._interval * self._tick)
+        if self._frames < _FRAMES or not 0 < interval < _LONGEST:
+            return None
+        return self._frame + interval + self._late + _SLACK, self._timestamp + self._interval
