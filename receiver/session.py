@@ -114,12 +114,14 @@ class ReceiverSession:
     def handle_datagrams(self, batch: Batch, now: int) -> None:
         """Whatever arrived along one path; nothing in it can raise."""
         control = rtcp_mask(batch)
+        reports = np.count_nonzero(control)
         if not self._closed:
             self._count(batch)
-            if not control.all():
+            if reports < len(batch):
                 self._handle_rtp(parse_batch(batch), ~control, batch, now)
-        for index in np.flatnonzero(control):  # a report that comes with its stream's first packets finds it known
-            self._handle_rtcp(batch.datagram(int(index)), int(batch.arrival_times[index]), batch.path, now)
+        if reports:  # after what came with them: a report about a new stream finds it known
+            for index in np.flatnonzero(control):
+                self._handle_rtcp(batch.datagram(int(index)), int(batch.arrival_times[index]), batch.path, now)
 
     def _count(self, batch: Batch) -> None:
         self._datagrams += len(batch)
@@ -234,9 +236,9 @@ class ReceiverSession:
         if self._config.rtx and (again := good & self._retransmissions.among(headers)).any():
             self._retransmissions.receive(headers, np.flatnonzero(again), batch)
             good &= ~again
-        if not good.all():
+        if np.count_nonzero(good) < len(good):
             self._count_unparsed(headers.reason[media])
-        elif (headers.ssrc == headers.ssrc[0]).all():
+        elif not np.count_nonzero(headers.ssrc != headers.ssrc[0]):
             self._handle_ssrc(int(headers.ssrc[0]), headers, np.arange(len(headers)), batch, now)
             return
         for rows in rows_by_ssrc(headers.ssrc, self._without_strangers(headers, np.flatnonzero(good), batch, now)):
@@ -283,7 +285,7 @@ class ReceiverSession:
         if source.stream is not None:
             if source.stream is not before:
                 self._started(source, now)
-            self._output.units += source.stream.advance(now)
+            self._output.units += source.stream.take_units()
             self._output.events += self._presence.heard(source.stream, now)
 
     def _open_source(self, ssrc: int, payload_type: int, path: Hashable, now: int) -> Source:

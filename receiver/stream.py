@@ -263,7 +263,7 @@ class Stream:
     def advance(self, now: int) -> list[AccessUnit]:
         """What is ready to be decoded at `now`, in order, handed out once."""
         self._release(now)
-        return self._take_units()
+        return self.take_units()
 
     def close_numbers(self, now: int) -> None:
         """What drained is final. Call a few times a second."""
@@ -290,9 +290,10 @@ class Stream:
         self.ended = True
         self.ledger.finish(left=left and now - self.last_arrival < _ALIVE)
         self._losses.finish()
-        return self._take_units()
+        return self.take_units()
 
-    def _take_units(self) -> list[AccessUnit]:
+    def take_units(self) -> list[AccessUnit]:
+        """What was released, once."""
         units, self._units = self._units, []
         return units
 
@@ -369,7 +370,7 @@ class Stream:
         self._buffer_delay += now - frame.first_arrival
         delay = max(now, self.playout_time(frame.timestamp)) - least
         self._playout_delay += delay
-        self._playout_delays.add(np.array([delay // 1000], np.int64))
+        self._playout_delays.add_one(delay // 1000)
 
     # -- reading ----------------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@ at: network cards fill them in after the capture."""
 
 from __future__ import annotations
 
+import struct
 from collections import Counter, OrderedDict
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -29,6 +30,10 @@ _EXTENSIONS = {0, 43, 60, 135, 139, 140}
 """IPv6 extension headers that say their length in units of 8 octets (RFC 6564)."""
 _MOST_FRAGMENTED = 64
 """packets of which fragments wait for the others."""
+_PLACES = {1: (12, 14), 113: (14, 16), 276: (0, 20)}
+"""link type → where the type of what follows stands, and where that begins."""
+_IPV4_HEADER = struct.Struct("!xxHHHxBxx4s4s")
+_UDP_HEADER = struct.Struct("!HHH")
 
 
 class Datagram(NamedTuple):
@@ -99,13 +104,12 @@ class Unwrapper:
         if ip.protocol != _UDP or len(ip.body) < 8:
             self.other += 1
             return None
-        body = ip.body
-        length = min(int.from_bytes(body[4:6], "big") or ip.length, ip.length)
+        source_port, destination_port, told = _UDP_HEADER.unpack_from(ip.body)
+        length = ip.length if not told or told > ip.length else told
         if length < 8:
             self.other += 1
             return None
-        ports = int.from_bytes(body[0:2], "big"), int.from_bytes(body[2:4], "big")
-        return Datagram(ip.source, ports[0], ip.destination, ports[1], body[8:length], length - 8)
+        return Datagram(ip.source, source_port, ip.destination, destination_port, ip.body[8:length], length - 8)
 
     def finish(self) -> None:
         """The capture is over: what still waits for other fragments waits in vain."""
@@ -116,7 +120,7 @@ class Unwrapper:
         """None where there is none, or it is not complete yet."""
         data = packet.data
         start = _ip_start(packet.link, data)
-        missing = max(0, packet.length - len(data))
+        missing = packet.length - len(data) if packet.length > len(data) else 0
         if start is not None and len(data) > start:
             version = data[start] >> 4
             if version == 4:
@@ -131,15 +135,13 @@ class Unwrapper:
         if size < 20 or len(data) < at + size:
             self.other += 1
             return None
+        told, identification, offset, protocol, source, destination = _IPV4_HEADER.unpack_from(data, at)
         there = len(data) + missing - at  # a total length of 0: the card cuts it up later
-        total = min(int.from_bytes(data[at + 2 : at + 4], "big") or there, there)
-        source, destination = data[at + 12 : at + 16], data[at + 16 : at + 20]
+        total = there if not told or told > there else told
         body, length = data[at + size : at + total], max(0, total - size)
-        protocol = data[at + 9]
-        offset = int.from_bytes(data[at + 6 : at + 8], "big")
         if not offset & 0x3FFF:
             return _Ip(source, destination, protocol, body, length)
-        key = source, destination, protocol, int.from_bytes(data[at + 4 : at + 6], "big")
+        key = source, destination, protocol, identification
         return self._piece(key, (offset & 0x1FFF) * 8, bool(offset & 0x2000), body, length)
 
     def _ipv6(self, data: bytes, at: int, missing: int) -> _Ip | None:
@@ -185,10 +187,9 @@ class Unwrapper:
 
 def _ip_start(link: int, data: bytes) -> int | None:
     """Where the IP header begins; None where there is none."""
-    if link in (1, 113, 276):
-        at = {1: 12, 113: 14, 276: 0}[link]
+    if link in _PLACES:
+        at, start = _PLACES[link]
         kind = int.from_bytes(data[at : at + 2], "big")
-        start = {1: 14, 113: 16, 276: 20}[link]
         while kind in _TAGS and start + 4 <= len(data):
             kind = int.from_bytes(data[start + 2 : start + 4], "big")
             start += 4

@@ -22,6 +22,11 @@ _KNOWN = {
 }  # fmt: skip
 
 
+_HEAD = {order: struct.Struct(order + "II") for order in "<>"}
+_ENHANCED = {order: struct.Struct(order + "IIIII") for order in "<>"}
+"""number of the interface, stamp, captured octets, octets on the wire."""
+_OLD = {order: struct.Struct(order + "HHIIII") for order in "<>"}
+"""the same with a count of drops after the number."""
 _INBOUND = {order: struct.pack(order + "HHI", blocks.EPB_FLAGS, 4, blocks.INBOUND) for order in "<>"}
 
 
@@ -38,7 +43,10 @@ class Interface:
 
     def time(self, high: int, low: int) -> int:
         """Unix ns."""
-        return (high << 32 | low) * 1_000_000_000 // self.ticks + self.offset * 1_000_000_000
+        stamp = high << 32 | low
+        if self.ticks != 1_000_000_000:
+            stamp = stamp * 1_000_000_000 // self.ticks
+        return stamp + self.offset * 1_000_000_000
 
 
 @dataclass(slots=True)
@@ -54,13 +62,14 @@ class Section:
         """What a block holds that matters here. Raises struct.error, IndexError or Malformed where it breaks a rule."""
         match kind:
             case blocks.ENHANCED_PACKET:
-                return self._packet(struct.unpack_from(self.order + "I", body)[0], body)
+                return self._packet(body, *_ENHANCED[self.order].unpack_from(body))
             case blocks.INTERFACE:
                 self.interfaces.append(self._interface(body))
             case blocks.SIMPLE_PACKET:
                 return self._simple(body)
             case blocks.PACKET:
-                return self._packet(struct.unpack_from(self.order + "H", body)[0], body)
+                number, _, *told = _OLD[self.order].unpack_from(body)
+                return self._packet(body, number, *told)
             case blocks.STATISTICS:
                 return self._counters(body)
             case _:
@@ -80,9 +89,8 @@ class Section:
                 (offset,) = struct.unpack(self.order + "q", value)
         return Interface(link, snap_length, ticks, offset)
 
-    def _packet(self, number: int, body: bytes) -> Packet:
-        """From blocks that have a stamp, two lengths, the data and options in a row after the interface's number."""
-        high, low, captured, length = struct.unpack_from(self.order + "IIII", body, 4)
+    def _packet(self, body: bytes, number: int, high: int, low: int, captured: int, length: int) -> Packet:
+        """From blocks in which data and options follow what is told of the packet."""
         at = 20
         if captured > MAX_PACKET or at + captured > len(body):
             raise Malformed("capture_packet", f"{captured} octets")
@@ -136,7 +144,7 @@ def read(file: BinaryIO) -> Iterator[Record]:
         if head[:4] == blocks.SECTION_OCTETS:
             section = _section(file, head[4:])
             continue
-        kind, size = struct.unpack(section.order + "II", head)
+        kind, size = _HEAD[section.order].unpack(head)
         _check(size)
         if kind not in _KNOWN:
             _skip(file, size - 8)

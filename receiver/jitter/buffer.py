@@ -66,6 +66,10 @@ class JitterBuffer:
         self._scanned = 0
         """numbers from the cursor to below this one are held, of one frame, and none of them has the marker."""
         self._lost_before = 0
+        self._looked = False
+        """that no frame is whole, and what is held up, is known since the last packet came."""
+        self._held_up: int | None = None
+        """what `_hole` found then."""
 
     # -- in ---------------------------------------------------------------------------------------------------
 
@@ -80,6 +84,7 @@ class JitterBuffer:
             return int(np.count_nonzero(~in_time)) + self.insert(packets.select(in_time))
         earliest = self._held.lowest(0)
         self._held.add(packets)
+        self._looked = False
         self.highest = max(self.highest, highest)
         if not self._released and (earliest is None or lowest < earliest):
             self._begin(lowest)
@@ -111,7 +116,7 @@ class JitterBuffer:
         self.cursor = cursor
         self._held.forget_below(cursor)
         self._scanned = max(self._scanned, cursor)
-        self._released = True
+        self._released, self._looked = True, False
 
     # -- out --------------------------------------------------------------------------------------------------
 
@@ -123,16 +128,15 @@ class JitterBuffer:
             if end is not None:
                 frames.append(self._take(end))
                 continue
-            hole = self._hole()
-            if hole is None or now < deadline(hole):
+            if self._held_up is None or now < deadline(self._held_up):
                 return frames
             self._give_up(now, frames)
 
     def next_deadline(self, deadline: Deadline) -> int | None:
         """When `pop` will give up the hole in front; None while there is none with something behind it."""
-        if self._whole_end() is not None or (hole := self._hole()) is None:
+        if self._whole_end() is not None or self._held_up is None:
             return None
-        return deadline(hole)
+        return deadline(self._held_up)
 
     def first_missing(self) -> int | None:
         """The lowest number that is not here and not given up; None before the first packet."""
@@ -158,7 +162,15 @@ class JitterBuffer:
         return self._row(number).payload
 
     def _whole_end(self) -> int | None:
-        """One past the last number of the frame at the cursor; None while it is not whole."""
+        """One past the last number of the frame at the cursor; None while it is not whole: `_held_up` is known then."""
+        if self._looked:
+            return None
+        end = self._find_end()
+        if end is None:
+            self._looked, self._held_up = True, self._hole()
+        return end
+
+    def _find_end(self) -> int | None:
         if self.cursor is None or (first := self._held.get(self.cursor)) is None:
             return None
         end = self._scanned

@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
+from itertools import pairwise, repeat
 from typing import NamedTuple
 
 import numpy as np
@@ -55,6 +55,8 @@ class Row(NamedTuple):
         return self.data[self.start : self.end]
 
 
+_FEW = 32
+"""packets up to which plain Python is quicker than NumPy."""
 _CLOSE = 64
 """bytes between two payloads that are always copied along: headers."""
 
@@ -65,6 +67,9 @@ class _Run:
     def __init__(self, packets: Packets, first: int) -> None:
         self.first = first
         self.end = first + len(packets)
+        if len(packets) <= _FEW:
+            self.rows = _separately(packets)
+            return
         self._packets = packets
         starts, ends = packets.payload_offset, packets.payload_offset + packets.payload_length
         between = starts[1:] - ends[:-1]
@@ -84,6 +89,15 @@ class _Run:
         data = [piece for piece, (a, b) in zip(self._pieces, pairwise(edges), strict=True) for _ in range(a, b)]
         columns = (starts - base, ends - base, packets.timestamp, packets.marker, packets.arrival_time)
         return [*map(Row._make, zip(data, *(column.tolist() for column in columns), strict=True))]
+
+
+def _separately(packets: Packets) -> list[Row]:
+    """The rows, each with a copy of its own payload."""
+    memory = packets.buffer.data
+    starts, lengths = packets.payload_offset.tolist(), packets.payload_length.tolist()
+    payloads = [bytes(memory[start : start + length]) for start, length in zip(starts, lengths, strict=True)]
+    told = packets.timestamp.tolist(), packets.marker.tolist(), packets.arrival_time.tolist()
+    return [*map(Row, payloads, repeat(0), lengths, *told)]
 
 
 class Runs:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import NamedTuple
 
 import numpy as np
@@ -22,7 +23,6 @@ TOGETHER = 1_000_000
 """ns within which datagrams of one path make one batch, as in the receiver while many come."""
 
 _MOST_PATHS = 1024
-_ZERO = np.zeros(1, np.int64)
 
 
 class Arrival(NamedTuple):
@@ -123,15 +123,13 @@ _NO_CALL = journal.Datagrams(0, 1)
 
 def batch(arrivals: list[Arrival], call: journal.Datagrams = _NO_CALL) -> Batch:
     """Arrivals along one path, and what else the call that they came in said."""
+    times, paths, pieces = zip(*arrivals, strict=True)
+    sizes = [*map(len, pieces)]
+    starts = [*accumulate(sizes, initial=0)][:-1]
+    offsets, lengths, arrival_times = np.array((starts, sizes, times), np.int64)
+    buffer = np.frombuffer(b"".join(pieces), np.uint8)
     told = call.kernel_drops, call.drops_exact, call.steered
-    if len(arrivals) == 1:
-        moment, path, data = arrivals[0]
-        length, time = np.array([[len(data)], [moment]], np.int64)
-        return Batch(np.frombuffer(data, np.uint8), _ZERO, length, time, path, *told)
-    lengths = np.array([len(arrival.data) for arrival in arrivals], np.int64)
-    buffer = np.frombuffer(b"".join([arrival.data for arrival in arrivals]), np.uint8)
-    times = np.array([arrival.time for arrival in arrivals], np.int64)
-    return Batch(buffer, np.cumsum(lengths) - lengths, lengths, times, arrivals[0].path, *told)
+    return Batch(buffer, offsets, lengths, arrival_times, paths[0], *told)
 
 
 def batches(arrivals: Iterable[Arrival]) -> Iterator[Batch]:
