@@ -5,10 +5,14 @@ from __future__ import annotations
 import random
 import socket
 import struct
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+
+from tests.support import peers
 
 LOCAL = "127.0.0.1"
 Make = Callable[[random.Random, int], list[bytes]]
@@ -79,6 +83,26 @@ def _send(port: int, rate: int, kinds: tuple[Make, ...], stop: threading.Event, 
             time.sleep(max(0.0, begin + sent[0] / rate - time.monotonic()))
 
 
+@contextmanager
+def full_flood(port: int, folder: Path, seconds: float) -> Iterator[peers.Process]:
+    """Sends datagrams of all kinds as fast as a process can, for so long at most, while inside."""
+    command = [sys.executable, "-m", "tests.robustness.junk", port, seconds]
+    with peers.Process(command, folder, "flood") as flooding:
+        yield flooding
+
+
+def main(port: int, seconds: float) -> None:
+    """Prints how many datagrams it sent."""
+    r, end, sent = random.Random(1), time.monotonic() + seconds, 0
+    pool = [datagram for number in range(5000) for make in KINDS for datagram in make(r, number)]
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        while time.monotonic() < end:
+            for datagram in pool:
+                sock.sendto(datagram, (LOCAL, port))
+            sent += len(pool)
+    print(sent)
+
+
 class Mirror:
     """A relay between a sender and a receiver. What the receiver says comes back to it too, and so does what the
     sender says; and every packet of media also reaches the receiver from another address."""
@@ -118,3 +142,7 @@ class Mirror:
                 self._front.sendto(data, self._receiver)
                 self._echo.sendto(data, self._receiver)
                 self._front.sendto(data, sender)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), float(sys.argv[2]))

@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from receiver.sockets import LINUX
 from tests.robustness import junk
-from tests.support import peers
+from tests.support import media, peers
 
 RATE = 10_000
 """junk datagrams a second: many times the good stream's, and no load that another machine could not take."""
@@ -65,6 +68,33 @@ def test_a_stream_begins_and_plays_on_in_a_flood_of_junk(tmp_path: Path, clip: P
     assert memory < MEMORY
     assert "Traceback" not in log
     assert len(log.splitlines()) < 800, "the junk fills the screen"
+
+
+@pytest.mark.skipif(not LINUX, reason="queues of known senders are Linux's")
+def test_a_stream_plays_on_through_all_that_a_machine_can_send(tmp_path: Path) -> None:
+    """Another process sends junk without a pause, for three of the stream's eight seconds."""
+    clip, port = media.make_clip(tmp_path / "long.mkv", 8), peers.free_ports()
+    command = peers.receiver(f":{port}", "--video", tmp_path / "out.y4m", "--audio", tmp_path / "out.wav", "--json")
+    good = peers.sender(f"127.0.0.1:{port}", "--video", clip, "--audio", clip, "--json")
+    with peers.Process(command, tmp_path, "receiver") as receiver:
+        receiver.wait_for_port(port)
+        with peers.Process(good, tmp_path, "sender") as sender:
+            receiver.wait_for_text("video lost")
+            with junk.full_flood(port, tmp_path, 3) as flooding:
+                assert flooding.wait(20) == 0, flooding.log
+                sent = int(flooding.output)
+            assert sender.wait(30) == 0, sender.log
+            streams = sender.json()["streams"]
+        assert receiver.interrupt() == 0, receiver.log
+        report = receiver.json()
+    for stream in streams:
+        heard = _stream(report, stream["ssrc"])
+        assert heard["ledger"]["lost"] == 0, f"{heard}\n{report['socket']}"
+        if stream["media"] == "video":
+            assert heard["frames"]["rendered"] >= 0.8 * stream["frames"]["sent"], "a busy machine drops some itself"
+    handled, dropped = report["socket"]["datagrams"], report["socket"]["kernel_drops"]
+    assert sent > 50_000, "no flood"
+    assert handled + dropped >= 0.9 * sent, "GRO may have put some of those that were dropped together"
 
 
 def test_what_comes_back_is_counted_and_changes_nothing(tmp_path: Path, clip: Path) -> None:
