@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from protocol.errors import Malformed, ProtocolError, Unsupported
 from receiver.decode import opus
-from receiver.decode.concealment import Concealment
+from receiver.decode.concealment import Concealment, Fading
 from receiver.media import AccessUnit, Format, Samples
 
 _OPUS_RATE = 48000
@@ -74,15 +74,16 @@ class _Opus:
 
     def __init__(self, channels: int) -> None:
         self._decoder = opus.Decoder(_OPUS_RATE, channels)
+        self._fading = Fading(_OPUS_RATE)
 
     def decode(self, data: bytes) -> NDArray[np.float32]:
-        return self._decoder.decode(data)
+        return self._fading.hear(self._decoder.decode(data))
 
     def conceal(self, frames: int, following: bytes | None) -> tuple[NDArray[np.float32], bool]:
         frames = max(120, frames // 120 * 120)  # libopus conceals in steps of 2.5 ms
         if following is not None and opus.has_fec(following):
-            return self._decoder.decode_fec(following, frames), True
-        return self._decoder.conceal(frames), False
+            return self._fading.hear(self._decoder.decode_fec(following, frames)), True
+        return self._fading.conceal(self._decoder.conceal(frames)), False
 
 
 class _Pcm:

@@ -1,49 +1,53 @@
 """Where decoded sound waits for the sound card.
 
 Samples stand on the sender's time line (their RTP timestamps); each push says when one of them is to be played; each
-pull says what time it is. The difference is the error, and the sound is resampled by up to 0.5 % until it is gone, so
-that neither the sender's clock nor the card's can drift away. While there is no error worth correcting, samples pass
-through unchanged. An error above 60 ms (in the first seconds, 20 ms) is a jump, cross-faded. Sound pushed too late for
-the pull that needed it is played late, and the delay given back slowly once there is room.
+pull says what time it is. The difference is the error. A small one is resampled away by up to 0.5 %, so that neither
+the sender's clock nor the card's can drift away; one of 8 ms or more is played away at up to 25 % more or less speed
+(`stretch`); beyond a second sound is left out, or waited for. While there is no error worth correcting, samples pass
+through unchanged. Sound pushed too late for the pull that needed it is played late (`lateness`); what is missing until
+then is made up of what was heard last.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
 from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
 
+from receiver.decode.concealment import HISTORY, continuation
+from receiver.decode.waveform import Sound, cross_fade
 from receiver.media import AudioPlayoutStatistics, Samples
 from receiver.playout.follower import ClockFollower
+from receiver.playout.lateness import AcceptedDelay
 from receiver.playout.playhead import Playhead
+from receiver.playout.stretch import Seam, Stretcher, sew
+from receiver.playout.tally import Tally
 
-_JUMP = 0.060
-_EARLY_JUMP = 0.020
-_EARLY = 5
-"""s of sound in which lip-sync is found: a short pause is better then than seconds of sound creeping to its place."""
-_MAX_DELAY = 60_000_000
-_MARGIN = 3_000_000
-"""ns a late sound is played later than it must."""
-_DELAY_WINDOW = 4_000_000_000
+_JUMP = 1.0
+"""s of error that is removed at one stroke."""
 _CAPACITY = 4
 """s; what is pushed farther ahead is not kept."""
 _LONGEST_GAP = 0.5
+_PIECE = 0.010
+"""s that are played at one speed."""
 _FADE = 0.005
-_TAIL = 0.010
+_ENDING = 0.010
+"""s in which sound fades that is not to go on."""
 _IDLE = 1_000_000_000
 """ns of silence after which nothing is being concealed any more."""
 
 
 class AudioTimeline:
-    """Sans-IO. `push` and `pull` may come from two threads; neither holds the lock for longer than a copy."""
+    """Sans-IO. `push` and `pull` may come from two threads; neither holds the lock for longer than a copy, or, while
+    sound is stretched, a search of a fraction of a millisecond."""
 
     def __init__(self, rate: int = 48000, channels: int = 2) -> None:
         self.rate = rate
         self.channels = channels
         self.volume = 1.0
         self.muted = False
+        self._gain = 1.0
         self._lock = Lock()
         self._head = Playhead(rate, channels)
         self._started = False
@@ -52,29 +56,22 @@ class AudioTimeline:
         """a timestamp, and when it is to be played."""
         self._playing = False
         self._resting = False
-        self._fresh = False
-        """what is played next follows silence."""
         self._waiting = False
         """silent on purpose: sound was ahead of its time."""
         self._stalled = _IDLE
         """ns since sound ran out."""
-        self._delay = 0
-        self._headroom = _MAX_DELAY
-        self._window = 0
+        self._accepted = AcceptedDelay()
         self._follower = ClockFollower()
+        self._stretcher = Stretcher()
         self._tail = np.zeros((0, channels), np.float32)
-        """of sound that ended, faded out; mixed into what is pulled next."""
-        self._recent = np.zeros((round(_TAIL * rate), channels), np.float32)
-        self._gain = 1.0
-        self._concealing = False
-        self._corrected = 0.0
-        """frames left out (or, negative, added) by resampling."""
-        self._statistics = AudioPlayoutStatistics(rate=rate, channels=channels)
+        """of sound that ended, or is made up; mixed into what is pulled next."""
+        self._recent = np.zeros((round(HISTORY * rate), channels), np.float32)
+        self._tally = Tally(rate, channels)
 
     @property
     def delay(self) -> int:
         """ns by which sound is played after its playout time, because it is pushed too late to be in time."""
-        return self._delay
+        return self._accepted.delay
 
     @property
     def playing(self) -> bool:
@@ -97,7 +94,7 @@ class AudioTimeline:
     def statistics(self) -> AudioPlayoutStatistics:
         """Without what only the device (underruns, device_latency_s) and the decoder (fec_recovered_samples) know."""
         with self._lock:
-            return self._statistics
+            return self._tally.statistics
 
     # -- push -------------------------------------------------------------------------------------------------
 
@@ -110,47 +107,38 @@ class AudioTimeline:
             if not same or abs(gap) > _LONGEST_GAP * samples.rate:
                 self._restart(samples)
             elif gap > 0:
-                self._bridge(gap)
-                sound = _faded_in(sound, round(_FADE * samples.rate))
+                sound = self._bridge(gap, sound)
             elif gap < 0:
                 sound = sound[-gap:]
             if not len(sound) or self._head.ahead > _CAPACITY * samples.rate:
                 return
             self._anchor = samples.timestamp, samples.playout_time
             self._head.ring.append(sound)
-            self._count_concealed(samples, len(sound))
+            self._tally.pushed(samples, len(sound))
 
     def _restart(self, samples: Samples) -> None:
         """Another stream, or the same after a long silence."""
         if self._playing:
-            self._end(self._mirrored_tail())
+            self._end(self._last_words())
         self._head.start(samples.rate, samples.timestamp)
         self._started = True
 
-    def _bridge(self, gap: int) -> None:
-        """Nothing was pushed for `gap` samples: silence while playing, nothing at all while stalled."""
-        head, silence = self._head, np.zeros((gap, self.channels), np.float32)
+    def _bridge(self, gap: int, sound: Sound) -> Sound:
+        """Nothing was pushed for `gap` samples: made-up sound while playing, nothing at all while stalled. Returns what
+        follows, joined to it."""
+        head = self._head
         if not self._playing and head.ahead <= 2 * head.margin:
-            head.ring.append(silence)
+            head.ring.append(np.zeros((gap, self.channels), np.float32))
             head.move_to(head.end)
-            return
-        fade = min(round(_FADE * head.source_rate), head.ahead)
-        edge = head.ring.view(head.end - fade, head.end)
-        edge *= np.linspace(1, 0, fade, dtype=np.float32)[:, None]
-        head.ring.append(silence)
-        frames = round(gap * self.rate / head.source_rate)
-        self._count(concealed_samples=frames, silent_concealed_samples=frames, concealment_events=1)
-
-    def _count_concealed(self, samples: Samples, length: int) -> None:
-        if samples.concealed:
-            frames = round(length * self.rate / samples.rate)
-            silent = 0 if samples.samples.any() else frames
-            self._count(
-                concealed_samples=frames,
-                silent_concealed_samples=silent,
-                concealment_events=int(not self._concealing),
-            )
-        self._concealing = samples.concealed
+            return sound
+        rate = head.source_rate
+        made_up = continuation(head.ring.view(head.end - round(HISTORY * rate), head.end), rate)
+        fade = min(round(_FADE * rate), len(sound))
+        silent = max(0, gap - len(made_up))
+        filled = np.concatenate([made_up, np.zeros((silent + fade, self.channels), np.float32)])
+        head.ring.append(filled[:gap])
+        self._tally.conceal(*(round(n * self.rate / rate) for n in (gap, silent)), begins=True)
+        return np.concatenate([cross_fade(filled[gap : gap + fade], sound[:fade]), sound[fade:]])
 
     # -- pull -------------------------------------------------------------------------------------------------
 
@@ -159,14 +147,22 @@ class AudioTimeline:
         output = np.zeros((frames, self.channels), np.float32)
         with self._lock:
             if self._started:
-                waiting, idle = self._waiting, self._resting or self._stalled >= _IDLE
-                silent = 0 if self._playing else self._begin(frames, now)
-                if silent < frames:
-                    self._play(output[silent:], now + silent * 1_000_000_000 // self.rate)
-                self._recent = np.concatenate([self._recent, output])[-len(self._recent) :]
-                self._account(0 if idle and silent == frames else frames, 0 if idle else silent, waiting)
-            self._mix_tail(output)
+                self._render(output, now)
         return self._amplify(output)
+
+    def _render(self, output: Sound, now: int) -> None:
+        frames, waiting, idle = len(output), self._waiting, self._resting or self._stalled >= _IDLE
+        tail, self._tail = self._tail, self._tail[:0]
+        silent = 0 if self._playing else self._begin(frames, now)
+        if silent < frames:
+            fade = round(_FADE * self.rate)
+            tail = _ending(tail, silent + fade, fade)
+            self._play(output[silent:], now + silent * 1_000_000_000 // self.rate)
+        self._account(0 if idle and silent == frames else frames, 0 if idle else silent, waiting, len(tail))
+        _mix(output, tail)
+        if not len(self._tail):
+            self._tail = tail[frames:]
+        self._remember(output)
 
     def _begin(self, frames: int, now: int) -> int:
         """Frames of silence until sound is due, and there is enough of it: `frames` when not in this pull."""
@@ -176,128 +172,137 @@ class AudioTimeline:
             return frames
         if late > 0:
             silent = self._accept(late, frames)
-        self._playing, self._fresh, self._waiting = True, True, False
+        self._playing, self._waiting = True, False
         self._stalled = 0
-        self._follower.settle()
-        self._headroom, self._window = _MAX_DELAY, 0
+        self._settle()
+        self._accepted.restart()
+        self._fade_in()
         return silent
 
     def _accept(self, late: float, frames: int) -> int:
         """Sound that was to be played `late` s ago: play it late, or when that is too much, leave out what is too old.
         Returns the frames of silence before it."""
-        if self._delay + late * 1e9 > _MAX_DELAY:
+        if not self._accepted.allows(late):
             room = self._head.ahead - self._head.needed(frames)
             skipped = max(0, min(round(late * self._head.source_rate), room))
-            self._leave_out(skipped)
+            self._head.skip(skipped)
+            self._moved(skipped)
             late -= skipped / self._head.source_rate
         if late <= 0:
             return 0
-        self._delay = min(_MAX_DELAY, self._delay + round(late * 1e9))
-        margin = min(_MARGIN, _MAX_DELAY - self._delay)
-        self._delay += margin
-        return min(frames - 1, margin * self.rate // 1_000_000_000)
+        return min(frames - 1, self._accepted.accept(late) * self.rate // 1_000_000_000)
 
-    def _play(self, output: NDArray[np.float32], now: int) -> None:
+    def _fade_in(self) -> None:
+        """Here, in what was pushed: a device may pull less than that at a time. Nothing was before it."""
+        head = self._head
+        fade = min(round(_FADE * head.source_rate), head.ahead)
+        head.ring.view(head.position - head.margin, head.position)[:] = 0
+        rise = np.linspace(0, 1, fade, endpoint=False, dtype=np.float32)
+        head.ring.view(head.position, head.position + fade)[:] *= rise[:, None]
+
+    def _play(self, output: Sound, now: int) -> None:
         error = self._error(now)
         rate = self._follower.update(error, len(output) / self.rate)
-        if abs(self._follower.error) > self._tolerated() and self._jump(error, len(output)):
-            if self._waiting:
-                self._count(inserted_samples_for_deceleration=len(output))
-                return
-            rate = 1.0
-        step = rate * self._head.source_rate / self.rate
-        ready = self._head.ready(step, len(output))
-        output[:ready] = self._head.render(step, ready)
-        if self._fresh:
-            output[:ready] = _faded_in(output[:ready], round(_FADE * self.rate))
-            self._fresh = False
-        self._head.advance(step, ready)
-        self._correct(rate, ready)
-        if ready < len(output):
-            self._run_out(output, ready)
-        else:
-            self._watch_headroom(step, len(output))
-
-    def _run_out(self, output: NDArray[np.float32], ready: int) -> None:
-        self._recent = np.concatenate([self._recent, output[:ready]])[-len(self._recent) :]
-        tail = self._mirrored_tail()
-        mixed = min(len(tail), len(output) - ready)
-        output[ready : ready + mixed] = tail[:mixed]
-        self._end(tail[mixed:])
-        missing = len(output) - ready
-        if self._resting:
+        if abs(self._follower.error) > _JUMP and self._jump(error, output):
             return
-        self._count(
-            concealed_samples=missing,
-            silent_concealed_samples=missing - mixed,
-            concealment_events=int(not self._concealing),
-        )
+        head, piece = self._head, len(output)
+        if self._stretcher.active:
+            piece, rate = round(_PIECE * self.rate), 1.0
+        step = rate * head.source_rate / self.rate
+        for first in range(0, len(output), piece):
+            part = output[first : first + piece]
+            error = self._error(now + first * 1_000_000_000 // self.rate)
+            self._stretch(error, len(part), head.needed(len(output) - first))
+            ready = head.ready(step, len(part))
+            part[:ready] = head.render(step, ready)
+            head.advance(step, ready)
+            self._tally.resampled(rate, ready)
+            if ready < len(part):
+                self._run_out(output, first + ready)
+                return
+        elapsed = len(output) * 1_000_000_000 // self.rate
+        self._accepted.watch(head.spare(step) * 1_000_000_000 // head.source_rate, elapsed)
 
-    def _jump(self, error: float, frames: int) -> bool:
-        """Far from where it should be: leave sound out, or stop until it is due. Whether either was done."""
-        distance = round(error * self._head.source_rate)
-        if distance < 0:
-            self._end(self._upcoming_tail())
+    def _stretch(self, error: float, frames: int, reserve: int) -> None:
+        self._moved(self._stretcher.adjust(self._head, error, frames / self.rate, reserve))
+        if self._stretcher.active:
+            self._follower.error = self._stretcher.error
+
+    def _run_out(self, output: Sound, ready: int) -> None:
+        """Nothing is there after the first `ready` frames: what was heard last goes on."""
+        self._remember(output[:ready])
+        if self._resting:
+            self._end(self._last_words(), output[ready:])
+            return
+        made_up = continuation(self._recent, self.rate)
+        self._end(made_up, output[ready:])
+        missing = len(output) - ready
+        self._tally.ran_out(missing, max(0, missing - len(made_up)))
+
+    def _last_words(self) -> Sound:
+        """A short end for sound that is not to go on."""
+        fade = round(_ENDING * self.rate)
+        return _ending(continuation(self._recent, self.rate), fade, fade)
+
+    def _jump(self, error: float, output: Sound) -> bool:
+        """Far from where it should be: leave sound out, or stop until it is due. Whether nothing more is to be played
+        in this pull."""
+        head = self._head
+        overlap = min(round(_FADE * head.source_rate), head.ahead)
+        if error < 0:
+            step = head.source_rate / self.rate
+            upcoming = head.render(step, head.ready(step, round(_FADE * self.rate)))
+            self._end(_ending(upcoming, len(upcoming), len(upcoming)), output)
             self._waiting = True
+            self._tally.moved(-len(output))
             return True
-        skipped = min(distance, self._head.ahead - self._head.needed(frames))
-        if skipped < self._tolerated() * self._head.source_rate / 2:
-            return False
-        self._tail, self._fresh = self._upcoming_tail(), True
-        self._leave_out(skipped)
-        self._follower.settle()
-        return True
+        skipped = min(round(error * head.source_rate), head.ahead - max(overlap, head.needed(len(output))))
+        if skipped > _JUMP * head.source_rate / 2:
+            sew(head, Seam(skipped, overlap, 0.0, silent=False))
+            self._moved(skipped)
+            self._settle()
+        return False
 
-    def _leave_out(self, samples: int) -> None:
-        self._head.skip(samples)
-        self._count(removed_samples_for_acceleration=round(samples * self.rate / self._head.source_rate))
-
-    def _end(self, tail: NDArray[np.float32]) -> None:
-        self._tail = tail
+    def _end(self, tail: Sound, output: Sound | None = None) -> None:
+        """Nothing more is played; the tail rings on, in `output` at once."""
+        mixed = 0 if output is None else _mix(output, tail)
+        self._tail = tail[mixed:]
         self._playing = False
         self._stalled = 0
-        self._follower.settle()
+        self._settle()
 
-    # -- time -------------------------------------------------------------------------------------------------
+    # -- time and counts --------------------------------------------------------------------------------------
 
     def _error(self, now: int) -> float:
         """s by which the next sample is behind its playout time (and the accepted delay) at `now`."""
         timestamp, playout_time = self._anchor
         ahead = self._head.position - timestamp + self._head.fraction
-        return (now - self._delay - playout_time) / 1e9 - ahead / self._head.source_rate
+        return (now - self._accepted.delay - playout_time) / 1e9 - ahead / self._head.source_rate
 
-    def _tolerated(self) -> float:
-        """s of error that is not removed at one stroke."""
-        played = self._head.position - self._head.first
-        return _EARLY_JUMP if played < _EARLY * self._head.source_rate else _JUMP
+    def _moved(self, samples: int) -> None:
+        """The head skipped so many samples, or, negative, went back."""
+        if samples:
+            self._tally.moved(round(samples * self.rate / self._head.source_rate))
 
-    def _watch_headroom(self, step: float, frames: int) -> None:
-        """Every 4 s, gives back half of the delay that was not needed."""
-        self._headroom = min(self._headroom, self._head.spare(step) * 1_000_000_000 // self._head.source_rate)
-        self._window += frames * 1_000_000_000 // self.rate
-        if self._window >= _DELAY_WINDOW:
-            self._delay -= min(self._delay, max(0, self._headroom - _MARGIN) // 2)
-            self._headroom, self._window = _MAX_DELAY, 0
+    def _settle(self) -> None:
+        self._follower.settle()
+        self._stretcher.settle()
 
-    # -- edges, loudness, counts ------------------------------------------------------------------------------
+    def _remember(self, output: Sound) -> None:
+        self._recent = np.concatenate([self._recent, output])[-len(self._recent) :]
 
-    def _mirrored_tail(self) -> NDArray[np.float32]:
-        """What was just played, backwards and fading: no click, and nothing that could be taken for speech."""
-        return self._recent[::-1] * np.linspace(1, 0, len(self._recent), dtype=np.float32)[:, None]
+    def _account(self, frames: int, silent: int, waiting: bool, ringing: int) -> None:
+        """Frames handed over, and those of them for which there was no sound; `ringing`: frames of tail in them."""
+        self._tally.count(total_samples_received=frames)
+        if not silent:
+            return
+        if waiting:
+            self._tally.moved(-silent)
+        else:
+            self._stalled += silent * 1_000_000_000 // self.rate
+            self._tally.count(concealed_samples=silent, silent_concealed_samples=max(0, silent - ringing))
 
-    def _upcoming_tail(self) -> NDArray[np.float32]:
-        """What would have come next, fading."""
-        step = self._head.source_rate / self.rate
-        frames = self._head.ready(step, round(_FADE * self.rate))
-        return self._head.render(step, frames) * np.linspace(1, 0, frames, dtype=np.float32)[:, None]
-
-    def _mix_tail(self, output: NDArray[np.float32]) -> None:
-        mixed = min(len(self._tail), len(output))
-        if mixed:
-            output[:mixed] += self._tail[:mixed]
-            self._tail = self._tail[mixed:]
-
-    def _amplify(self, output: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _amplify(self, output: Sound) -> Sound:
         """Loudness moves over one pull: no click."""
         wanted = 0.0 if self.muted else self.volume
         if wanted == self._gain == 1.0:
@@ -306,44 +311,24 @@ class AudioTimeline:
         self._gain = wanted
         return output
 
-    def _correct(self, rate: float, frames: int) -> None:
-        self._corrected += (rate - 1.0) * frames
-        whole = int(self._corrected)
-        if whole > 0:
-            self._count(removed_samples_for_acceleration=whole)
-        elif whole < 0:
-            self._count(inserted_samples_for_deceleration=-whole)
-        self._corrected -= whole
 
-    def _account(self, frames: int, silent: int, waiting: bool) -> None:
-        """Frames handed over, and those of them for which there was no sound."""
-        self._count(total_samples_received=frames)
-        if not silent:
-            return
-        if waiting:
-            self._count(inserted_samples_for_deceleration=silent)
-        else:
-            self._stalled += silent * 1_000_000_000 // self.rate
-            self._count(concealed_samples=silent, silent_concealed_samples=max(0, silent - len(self._tail)))
-
-    def _count(self, **increments: int) -> None:
-        if any(increments.values()):
-            self._statistics = replace(
-                self._statistics, **{name: getattr(self._statistics, name) + more for name, more in increments.items()}
-            )
+def _mix(output: Sound, tail: Sound) -> int:
+    """Adds a tail to the beginning of `output`; returns how much of it."""
+    mixed = min(len(tail), len(output))
+    output[:mixed] += tail[:mixed]
+    return mixed
 
 
-def _with_channels(samples: NDArray[np.float32], channels: int) -> NDArray[np.float32]:
+def _ending(sound: Sound, end: int, fade: int) -> Sound:
+    """The first `end` frames, falling to silence over the last `fade` of these."""
+    left = (end - np.arange(min(end, len(sound)), dtype=np.float32)) / max(1, fade)
+    return sound[:end] * np.minimum(left, 1)[:, None]
+
+
+def _with_channels(samples: NDArray[np.float32], channels: int) -> Sound:
     if samples.shape[1] == channels:
         return samples
     if channels == 1:
-        mixed: NDArray[np.float32] = samples.mean(axis=1, keepdims=True, dtype=np.float32)
+        mixed: Sound = samples.mean(axis=1, keepdims=True, dtype=np.float32)
         return mixed
     return np.repeat(samples[:, :1], channels, axis=1)
-
-
-def _faded_in(samples: NDArray[np.float32], frames: int) -> NDArray[np.float32]:
-    count = min(frames, len(samples))
-    rise = np.linspace(0, 1, count, endpoint=False, dtype=np.float32)[:, None]
-    faded: NDArray[np.float32] = np.concatenate([samples[:count] * rise, samples[count:]])
-    return faded
