@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,21 +19,13 @@ from protocol.fec import payload, reed_solomon
 from protocol.fec.payload import Repair
 from protocol.fec.reed_solomon import SPAN, Equation
 from protocol.serial import difference
+from receiver.repair.recent import Rebuilt as Rebuilt
 from receiver.repair.recent import Recent
 
 MAX_WAITING = 32
 """equations; of more, the oldest go."""
 _CREDIT = 256
 """repair packets that may come at once; for the rest, no more than one for each media packet is looked at."""
-
-
-class Rebuilt(NamedTuple):
-    """A packet that did not come."""
-
-    number: int
-    """extended sequence number."""
-    datagram: bytes
-    """the whole RTP packet, as it was sent."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 KEPT = 1024
 """numbers up to the newest."""
 MAX_OCTETS = 4_000_000
+
+
+class Rebuilt(NamedTuple):
+    """A packet that did not come."""
+
+    number: int
+    """extended sequence number."""
+    datagram: bytes
+    """the whole RTP packet, as it was sent."""
 
 
 class Recent:
