@@ -54,6 +54,6 @@ def cross_fade(outgoing: Sound, incoming: Sound, correlation: float = 1.0) -> So
     to do with each other (correlation 0) add up to less than equal ones."""
     rise = ((np.arange(len(outgoing), dtype=np.float32) + 0.5) / max(1, len(outgoing)))[:, None]
     fall = 1 - rise
-    power = rise**2 + fall**2 + np.float32(2 * max(0.0, correlation)) * rise * fall
+    power = rise**2 + fall**2 + (2 * max(0.0, correlation)) * (rise * fall)
     faded: Sound = (outgoing * fall + incoming * rise) / np.sqrt(power)
     return faded

@@ -36,8 +36,8 @@ class AcceptedDelay:
         self._headroom, self._elapsed = MAX_DELAY, 0
 
     def watch(self, spare: int, elapsed: int) -> None:
-        """`spare` ns of sound are ahead after `elapsed` ns were played. Every 4 s, half of the delay that was not needed
-        is given back."""
+        """`spare` ns of sound are ahead after `elapsed` ns were played. Every 4 s, half of the delay that was not
+        needed is given back."""
         self._headroom = min(self._headroom, spare)
         self._elapsed += elapsed
         if self._elapsed >= _WINDOW:

@@ -1,4 +1,4 @@
-"""Time-scale modification: sound is played up to 25 % faster or slower, at its own pitch, until it is where it should be.
+"""Time-scale modification: sound is played up to 25 % faster or slower, at its own pitch, until it is in its place.
 
 A voice repeats itself. Where it does, a piece of 2.5 to 15 ms is left out or played once more, and the two ends are
 cross-faded where they fit best (WSOLA; Verhelst and Roelands 1993). How much may be moved is owed: what the wanted

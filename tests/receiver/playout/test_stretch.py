@@ -62,7 +62,7 @@ def test_it_is_a_quarter_faster_or_slower_whatever_is_played(kind: str, directio
 
 
 def test_noise_stays_as_loud() -> None:
-    """Stretches that have nothing in common are cross-faded at equal power: at equal amplitude 3 dB would be missing."""
+    """Sounds that have nothing in common are cross-faded at equal power: at equal amplitude 3 dB would be missing."""
     source = noise(48000, 4)
     played, _ = play(source[:, None], 48000, 0.5)
     loudness = [np.sqrt(np.square(part).mean()) for part in np.array_split(played, len(played) // 120)]
