@@ -134,6 +134,26 @@ def table(rows: Sequence[Mapping[str, Any]], clean: Mapping[str, float | None]) 
     return lines
 
 
+def overview(rows: Sequence[Mapping[str, Any]], clean: Mapping[str, float | None]) -> list[str]:
+    """Lines of Markdown for all cases: a row for each peer."""
+    found = {(row["peer"], row["case"]): row for row in rows}
+    cases = list(dict.fromkeys(case for _, case in found))
+    lines = [f"| | {' | '.join(cases)} |", f"|{'---|' * (len(cases) + 1)}"]
+    for peer in dict.fromkeys(peer for peer, _ in found):
+        cells = [_brief(found.get((peer, case), {}), clean.get(peer)) for case in cases]
+        lines.append(f"| {peer} | {' | '.join(cells)} |")
+    return lines
+
+
+def _brief(row: Mapping[str, Any], clean: float | None) -> str:
+    """In time (undamaged), 95th percentile, freezes a minute, traffic."""
+    if "good" not in row:
+        return "–"
+    added = _added(row["case"], row["traffic_bps"], clean) or "?"
+    shares = f"{100 * row['good']:.1f} ({100 * row['undamaged']:.1f}) %"
+    return f"{shares}, {_ms(row['delay_ms']['p95']) or '–'}, {row['freezes_per_minute']:.0f}, {added}"
+
+
 def _cells(row: Mapping[str, Any], clean: float | None) -> tuple[str, ...]:
     delay, traffic = row["delay_ms"], row["traffic_bps"]
     busy = " (busy)" if row["source_late_ms"] > DISTURBED else ""

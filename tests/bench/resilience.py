@@ -22,7 +22,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests.bench.outcome import Outcome, outcome, pooled, table
+from tests.bench.outcome import Outcome, outcome, overview, pooled, table
 from tests.bench.rivals import ffmpeg, gstreamer, stage, steadycast, webrtc
 from tests.bench.rivals.contract import Peer
 
@@ -176,7 +176,8 @@ def document(options: argparse.Namespace, peers: Sequence[Peer], rows: Sequence[
 def markdown(options: argparse.Namespace, peers: Sequence[Peer], rows: Sequence[Mapping[str, Any]]) -> str:
     """A table for each case, and what stands behind the names."""
     clean = {row["peer"]: row["traffic_bps"] for row in rows if row["case"] == "clean"}
-    parts = []
+    what = "pictures in time (and undamaged, however late), p95 of their delay, freezes a minute, traffic added"
+    parts = [f"Of each: {what}.", "", *overview(rows, clean), ""]
     for name in options.cases:
         case = CASES[name]
         title = f"**{case.title}** (`{name}`; in time: within {case.budget} ms)"

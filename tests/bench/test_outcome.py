@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.bench.outcome import outcome, pooled, table
+from tests.bench.outcome import outcome, overview, pooled, table
 from tests.bench.rivals.stage import Record
 from tests.bench.viewing import Sighting
 from tests.support.clock import MILLISECOND, SECOND
@@ -59,6 +59,7 @@ def test_seeds_are_pooled_and_told_against_the_clean_run() -> None:
     assert head.count("|") == line.count("|")
     cells = [cell.strip() for cell in line.split("|")[1:-1]]
     assert cells == ["a", "97.50 %", "97.50 %", "40 ms", "40 ms", "3.0", "+5.0 %", "80 kbit/s", "", "2.5 s"]
+    assert overview([row], {"a": 1_000_000.0})[2] == "| a | 97.5 (97.5) %, 40 ms, 3, +5.0 % |"
 
 
 def test_a_run_that_failed_is_a_row_without_figures() -> None:
