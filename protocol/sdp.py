@@ -95,6 +95,13 @@ class MediaDescription:
             sources.setdefault(_number(ssrc, 0xFFFF_FFFF, "a=ssrc"), {})[name] = text
         return sources
 
+    @property
+    def flows(self) -> list[tuple[int, int]]:
+        """SSRCs of media and of their retransmissions (RFC 5576 §4.2, semantics FID of RFC 5888). Raises Malformed."""
+        words = [value.split() for value in _values(self.attributes, "ssrc-group")]
+        pairs = [ssrcs for kind, *ssrcs in filter(None, words) if kind == "FID" and len(ssrcs) == 2]
+        return [(_number(a, 0xFFFF_FFFF, "a=ssrc-group"), _number(b, 0xFFFF_FFFF, "a=ssrc-group")) for a, b in pairs]
+
 
 @dataclass(frozen=True, slots=True)
 class SessionDescription:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from receiver.media import Format
 
@@ -24,13 +25,15 @@ class Listen:
     host: str | None = None
     """address to bind, a multicast group to join, or None for every address of this machine."""
     ports: tuple[int, ...] = (5004, 5005, 5006, 5007)
+    rtx_ssrcs: Mapping[int, int] = field(default_factory=dict)
+    """SSRCs of retransmissions, with those of their originals, where a description names them."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReceiverConfig:
     listen: Listen = Listen()
     formats: Mapping[int, Format] | None = None
-    """payload types from an SDP; None: the default map."""
+    """payload types from an SDP, retransmissions among them as `rtx`; None: the default map."""
     mapped: Mapping[int, Format] = field(default_factory=dict)
     """--map, stronger than both."""
     audio: str = "speaker"
@@ -41,6 +44,8 @@ class ReceiverConfig:
     capture: str | None = None
     """pcapng file for what arrives, and every call of the session."""
     latency: Latency = Latency()
+    repair: Literal["auto", "none"] = "auto"
+    """whether senders are told that lost packets may come again, and asked for them."""
     ssrc: int | None = None
     gro: bool = True
     duration: int | None = None

@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
 
-from protocol import sdp
+from protocol import rtx, sdp
 from protocol.errors import ProtocolError, UsageError
 from protocol.payload import registry
 from receiver.config import Listen, ReceiverConfig
@@ -18,11 +18,24 @@ _LARGEST = 1 << 20
 
 
 def formats(config: ReceiverConfig) -> dict[int, Format]:
-    """What each payload type means: --map before the description before the default map."""
+    """What each payload type of media means: --map before the description before the default map."""
     described = config.formats
     if described is None:
         described = {pt: Format(*row) for pt, row in registry.DEFAULT_PAYLOAD_TYPES.items()}
-    return {**described, **config.mapped}
+    return {pt: form for pt, form in {**described, **config.mapped}.items() if form.encoding != rtx.ENCODING}
+
+
+def retransmissions(config: ReceiverConfig) -> dict[int, int]:
+    """The payload types of retransmissions, with those of their originals; none where nothing is to be repaired."""
+    media = formats(config)
+    if config.repair == "none":
+        return {}
+    if config.formats is None:
+        known = dict(registry.DEFAULT_RTX_PAYLOAD_TYPES)
+    else:
+        again = {pt: form for pt, form in config.formats.items() if form.encoding == rtx.ENCODING}
+        known = {pt: int(form.parameters["apt"]) for pt, form in again.items()}
+    return {pt: apt for pt, apt in known.items() if pt not in media and apt in media}
 
 
 def read_description(path: str) -> tuple[Listen, Mapping[int, Format]]:
@@ -45,18 +58,20 @@ def describe(session: sdp.SessionDescription) -> tuple[Listen, Mapping[int, Form
     found: dict[int, Format] = {}
     ports: list[int] = []
     groups: set[str] = set()
+    rtx_ssrcs: dict[int, int] = {}
     for media in session.media:
         playable = _playable(media)
         if not playable or not media.port:
             continue
-        _merge(found, playable)
+        _merge(found, playable | _retransmissions(media))
+        rtx_ssrcs |= {again: original for original, again in media.flows}
         ports += [media.port, media.rtcp_port]
         groups |= _groups(session.connection_of(media))
     if not found:
         raise UsageError(_nothing_playable(session))
     if len(groups) > 1:
         raise UsageError(f"more than one multicast group ({', '.join(sorted(groups))}): run a receiver for each")
-    return Listen(next(iter(groups), None), tuple(sorted(set(ports)))), found
+    return Listen(next(iter(groups), None), tuple(sorted(set(ports))), rtx_ssrcs), found
 
 
 def _playable(media: sdp.MediaDescription) -> dict[int, Format]:
@@ -66,6 +81,16 @@ def _playable(media: sdp.MediaDescription) -> dict[int, Format]:
         number: Format(ENCODINGS[known.encoding.lower()], known.clock_rate, known.channels, known.parameters)
         for number, known in sdp.rtp_formats(media).items()
         if known.encoding.lower() in ENCODINGS
+    }
+
+
+def _retransmissions(media: sdp.MediaDescription) -> dict[int, Format]:
+    """RFC 4588 §8: those whose originals the same line has."""
+    known = sdp.rtp_formats(media)
+    return {
+        number: Format(rtx.ENCODING, form.clock_rate, form.channels, form.parameters)
+        for number, form in known.items()
+        if form.encoding.lower() == rtx.ENCODING and form.parameters.get("apt", "") in map(str, known)
     }
 
 

@@ -16,7 +16,7 @@ from protocol.errors import FatalError, NoPeerError, ProtocolError
 from receiver.capture.recorded import RecordedSession
 from receiver.capture.writing import Capture
 from receiver.config import ReceiverConfig
-from receiver.description import formats
+from receiver.description import formats, retransmissions
 from receiver.events import (
     KINDS,
     AllEnded,
@@ -103,7 +103,10 @@ class Receiver:
         )
         rtcp_path = None if config.rtcp_to is None else self._transport.path_to(*config.rtcp_to)
         name = socket.gethostname()
-        asked = SessionConfig(formats(config), config.latency, config.ssrc, name, rtcp_path, reports=True)
+        asked = SessionConfig(
+            formats(config), config.latency, config.ssrc, name, rtcp_path, reports=True,
+            rtx=retransmissions(config), rtx_ssrcs=config.listen.rtx_ssrcs,
+        )  # fmt: skip
         session = self._session = self._open_session(asked)
         self._dashboard = self._open_dashboard(config.dashboard) if config.dashboard else None
         self._network = Network(

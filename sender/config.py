@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from protocol.command.repair import AUTO, Repair
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -49,8 +51,11 @@ class SenderConfig:
     fps: float | None = None
     """None: the source's own; pattern: 30."""
     loop: bool = False
+    repair: Repair = AUTO
     load: Load | None = None
     """instead of audio and video."""
+    repair: Literal["auto", "nack", "none"] = "auto"
+    """what was lost is sent again to receivers that announced that they take it; to all that ask; to none."""
     sdp: str | None = None
     """write the description of what is sent to this file."""
     duration: int | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from protocol import rtx
 from protocol.errors import ResourceError
 from protocol.sdp import (
     Attribute,
@@ -52,6 +53,9 @@ def _media(target: TargetPaths, stream: StreamConfig, cname: str, bundled: bool)
     formats = {
         stream.payload_type: RtpMap(stream.encoding, stream.clock_rate, stream.channels, stream.parameters),
     }
+    if stream.rtx_payload_type is not None:
+        apt = {"apt": str(stream.payload_type)}
+        formats[stream.rtx_payload_type] = RtpMap(rtx.ENCODING, stream.clock_rate, parameters=apt)
     attributes = list(format_attributes(formats))
     if rtcp == target.rtp(stream.media).address:
         attributes.append(Attribute("rtcp-mux"))
@@ -62,10 +66,13 @@ def _media(target: TargetPaths, stream: StreamConfig, cname: str, bundled: bool)
     if stream.media == "video":
         attributes.append(Attribute("framerate", f"{1e9 / stream.frame_interval:.4g}"))
     attributes += [Attribute("sendonly"), Attribute("ssrc", f"{stream.ssrc} cname:{cname}")]
+    if stream.rtx_payload_type is not None:
+        attributes.append(Attribute("ssrc-group", f"FID {stream.ssrc} {stream.rtx_ssrc}"))
+        attributes.append(Attribute("ssrc", f"{stream.rtx_ssrc} cname:{cname}"))
     return MediaDescription(
         stream.media,
         port,
-        formats=(str(stream.payload_type),),
+        formats=tuple(map(str, formats)),
         bandwidth=(("AS", -(-stream.bitrate // 1000)),),
         attributes=tuple(attributes),
     )

@@ -252,12 +252,21 @@ def _connect(
     numbers = random.Random()
     cname = base64.b64encode(numbers.randbytes(12)).decode()  # RFC 7022 §4.2: short-term persistent
     forms = [stream for _, stream in plan]
-    streams = [_address(forms, target, numbers) for target in transport.targets]
+    streams = [_address(forms, target, numbers, repair=config.repair != "none") for target in transport.targets]
     if config.sdp is not None:
         _describe(config, transport.targets, streams, cname, wall, log)
     sessions = [
-        SenderSession(each, cname=cname, now=now, wall=wall, random=numbers, max_datagram=config.max_datagram)
-        for each in streams
+        SenderSession(
+            each,
+            cname=cname,
+            now=now,
+            wall=wall,
+            random=numbers,
+            max_datagram=config.max_datagram,
+            repair=config.repair,
+            from_target=target.comes_from,
+        )
+        for each, target in zip(streams, transport.targets, strict=True)
     ]
     feeds = [feed for feed, _ in plan]
     outbox = Outbox(len(feeds), transport.wake)
@@ -271,13 +280,19 @@ def _connect(
     return network
 
 
-def _address(forms: Sequence[StreamConfig], target: TargetPaths, numbers: random.Random) -> list[StreamConfig]:
-    """The streams of one target: each with an SSRC of its own (RFC 3550 §8)."""
-    ssrcs = numbers.sample(range(1, 1 << 32), len(forms))
+def _address(
+    forms: Sequence[StreamConfig], target: TargetPaths, numbers: random.Random, *, repair: bool
+) -> list[StreamConfig]:
+    """The streams of one target: each with an SSRC of its own (RFC 3550 §8), and one for its retransmissions."""
+    ssrcs = numbers.sample(range(1, 1 << 32), 2 * len(forms))
+    of = {apt: payload_type for payload_type, apt in registry.DEFAULT_RTX_PAYLOAD_TYPES.items()}
     return [
-        replace(form, ssrc=ssrc, rtp_path=target.rtp(form.media), rtcp_path=target.rtcp(form.media))
-        for form, ssrc in zip(forms, ssrcs, strict=True)
-    ]
+        replace(
+            form, ssrc=ssrc, rtp_path=target.rtp(form.media), rtcp_path=target.rtcp(form.media),
+            rtx_payload_type=of.get(form.payload_type) if repair else None, rtx_ssrc=rtx_ssrc,
+        )
+        for form, ssrc, rtx_ssrc in zip(forms, ssrcs[::2], ssrcs[1::2], strict=True)
+    ]  # fmt: skip
 
 
 def _describe(

@@ -66,6 +66,11 @@ class TargetPaths:
     video: Path
     video_rtcp: Path
 
+    def comes_from(self, address: object) -> bool:
+        """Whether datagrams from this socket address are of who media goes to; of a group, anybody may be."""
+        anybody = self.multicast or self.address[0] in ("0.0.0.0", "::")
+        return anybody or (isinstance(address, tuple) and address[0] == self.address[0])
+
     def rtp(self, media: str) -> Path:
         """Where packets of "audio" or "video" go."""
         return self.audio if media == "audio" else self.video

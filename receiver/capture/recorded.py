@@ -131,6 +131,8 @@ def described(config: SessionConfig) -> dict[str, object]:
     path = config.rtcp_path
     told: dict[str, object] = asdict(replace(config, formats={}, rtcp_path=None))
     told["formats"] = {str(number): asdict(form) for number, form in config.formats.items()}
+    for name in ("rtx", "rtx_ssrcs"):
+        told[name] = {str(number): original for number, original in getattr(config, name).items()}
     told["rtcp_path"] = None if path is None else _address(path)
     return told
 
@@ -140,6 +142,8 @@ def configuration(told: Mapping[str, Any]) -> SessionConfig:
     try:
         known = {name: told[name] for name in (field.name for field in fields(SessionConfig)) if name in told}
         known["formats"] = {int(number): Format(**form) for number, form in told["formats"].items()}
+        for name in ("rtx", "rtx_ssrcs"):
+            known[name] = {int(number): int(original) for number, original in told.get(name, {}).items()}
         known["latency"] = Latency(**told["latency"])
         path = told["rtcp_path"]
         known["rtcp_path"] = None if path is None else UdpPath(path[0], tuple(path[1:]))
