@@ -14,7 +14,7 @@ from protocol.fec.reed_solomon import SPAN
 ENOUGH = 20
 """packets of a frame that are protected without the frames before: more would cost time and gain little."""
 _AT_ONCE = SPAN // 2
-"""packets of an endless frame after which the first of it get their repair."""
+"""packets of a very large frame that are not kept waiting for its end."""
 _HEADER = struct.Struct("!BBHII")
 
 
@@ -42,8 +42,6 @@ class Protection:
         self._timestamp = b""
         self._lengths: deque[int] = deque([0], maxlen=SPAN)
         """packets of the newest frames, the last of which may go on."""
-        self._unprotected = 0
-        """packets since the last repair."""
         self._due = 0.0
         """octets of repair that the share allows and that were not sent yet."""
 
@@ -56,7 +54,7 @@ class Protection:
         for datagram in datagrams:
             self._add(datagram)
             ended = self._single or bool(datagram[1] & 0x80)
-            if ended or self._unprotected >= _AT_ONCE:
+            if ended or self._lengths[-1] % _AT_ONCE == 0:
                 repair += self._repair()
             if ended:
                 self._lengths.append(0)
@@ -67,7 +65,7 @@ class Protection:
             self._symbols.clear()
             self._lengths.clear()
             self._lengths.append(0)
-            self._unprotected, self._due = 0, 0.0
+            self._due = 0.0
 
     def _add(self, datagram: bytes) -> None:
         number = int.from_bytes(datagram[2:4])
@@ -76,7 +74,6 @@ class Protection:
         self._newest, self._timestamp = number, datagram[4:8]
         self._symbols.append(payload.symbol(datagram))
         self._lengths[-1] += 1
-        self._unprotected += 1
         self._due += self.share * len(datagram)
 
     def _window(self) -> int:
@@ -94,7 +91,6 @@ class Protection:
         count = min(int(self._due / size + 0.5), SPAN)
         if not count:
             return []
-        self._unprotected = 0
         rows = range(self._next_sequence, self._next_sequence + count)
         self._next_sequence += count
         repair = [datagram for _, datagram in sorted(self._encoded(symbols, rows))]
@@ -108,17 +104,13 @@ class Protection:
         first = self._newest - len(symbols) + 1
         stride = min(self.stride, len(symbols))
         for phase in range(min(stride, len(rows))):
-            turn = (rows[phase]) % stride
+            turn = rows[phase] % stride
             here, mine = symbols[turn::stride], rows[phase::stride]
             numbers = range(first + turn, self._newest + 1, stride)
             encoded = reed_solomon.encode(numbers, reed_solomon.stack(here, max(map(len, here))), mine)
             for row, symbol in zip(mine, encoded, strict=True):
-                yield (
-                    row,
-                    self._datagram(
-                        row, Repair(self._media_ssrc, numbers[0] & 0xFFFF, len(here), stride, symbol.tobytes())
-                    ),
-                )
+                repair = Repair(self._media_ssrc, numbers[0] & 0xFFFF, len(here), stride, symbol.tobytes())
+                yield row, self._datagram(row, repair)
 
     def _datagram(self, row: int, repair: Repair) -> bytes:
         timestamp = int.from_bytes(self._timestamp)
