@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from protocol.command.repair import AUTO, Repair
-
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -51,7 +49,6 @@ class SenderConfig:
     fps: float | None = None
     """None: the source's own; pattern: 30."""
     loop: bool = False
-    repair: Repair = AUTO
     load: Load | None = None
     """instead of audio and video."""
     repair: Literal["auto", "nack", "none"] = "auto"
