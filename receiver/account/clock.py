@@ -14,13 +14,15 @@ from receiver.account.skew import slope
 _SECOND = 1_000_000_000
 _WINDOW = 10
 """buckets of a second in which the least transit is looked for."""
-_HISTORY = 120
+_HISTORY = 240
 """buckets from which the skew is estimated."""
 _SKEW_SPAN = 20
 """seconds of history without which no skew is assumed."""
 _SKEW_EVERY = 8
-"""seconds between one estimate of the skew and the next, which costs 0.6 ms."""
+"""seconds between one estimate of the skew and the next, which costs 1 ms."""
 _MAX_SKEW = 1e-3
+_SURE = 5e-6
+"""the largest error with which a skew is told."""
 _STEP, _STEP_BUCKETS = 100_000_000, 3
 _JUMP = 500_000_000
 _SCALAR = 4
@@ -57,7 +59,7 @@ class SenderClock:
         self._floor = 0.0
         self._floor_time = 0
         self._skew = 0.0
-        self._skew_known = False
+        self._skew_error = np.inf
         self._closed = 0
         """buckets so far."""
         self._report: tuple[int, int] | None = None
@@ -117,8 +119,8 @@ class SenderClock:
 
     @property
     def skew_ppm(self) -> float | None:
-        """How much slower than ours the sender's RTP clock runs (transit grows); None while it is not known."""
-        return self._skew * 1e6 if self._skew_known else None
+        """How much slower than ours the sender's RTP clock runs (transit grows); None until it is known to 5 ppm."""
+        return self._skew * 1e6 if self._skew_error <= _SURE else None
 
     @property
     def uncertainty(self) -> int | None:
@@ -177,10 +179,11 @@ class SenderClock:
     def _close_bucket(self) -> None:
         """Called when a second is over: look for a slower route, then estimate the skew anew."""
         buckets = self._buckets
-        above = [b.transit - (self._floor + self._skew * (b.time - self._floor_time)) for b in buckets]
-        if above[-1] > _JUMP:
+        newest = [buckets[-1 - i] for i in range(min(_STEP_BUCKETS, len(buckets)))]
+        above = [b.transit - (self._floor + self._skew * (b.time - self._floor_time)) for b in newest]
+        if above[0] > _JUMP:
             self._forget_all_but(1)
-        elif len(above) > _STEP_BUCKETS and min(above[-_STEP_BUCKETS:]) > _STEP:
+        elif len(buckets) > _STEP_BUCKETS and min(above) > _STEP:
             self._forget_all_but(_STEP_BUCKETS)
         self._closed += 1
         if self._closed % _SKEW_EVERY == 0 and self._span() >= _SKEW_SPAN * _SECOND:
@@ -194,8 +197,11 @@ class SenderClock:
         return self._buckets[-1].time - self._buckets[0].time if self._buckets else 0
 
     def _estimate_skew(self) -> None:
-        rows = [(b.time, b.transit, b.total / b.packets) for b in self._buckets]
-        times, least, mean = np.array(rows, np.float64).T
-        found = slope(times, least, mean, self._skew)
-        if found is not None and abs(found) <= _MAX_SKEW:
-            self._skew, self._skew_known = found, True
+        """What was known to 5 ppm stays until something is again: a bad minute teaches nothing better."""
+        rows = [(b.time, b.transit, b.total / b.packets, b.packets) for b in self._buckets]
+        times, least, mean, packets = np.array(rows, np.float64).T
+        found = slope(times, least, mean, packets, self._skew)
+        if found is None or abs(found.value) > _MAX_SKEW:
+            return
+        if found.error <= max(_SURE, self._skew_error):
+            self._skew_error, self._skew = found
