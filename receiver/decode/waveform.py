@@ -55,5 +55,5 @@ def cross_fade(outgoing: Sound, incoming: Sound, correlation: float = 1.0) -> So
     rise = ((np.arange(len(outgoing), dtype=np.float32) + 0.5) / max(1, len(outgoing)))[:, None]
     fall = 1 - rise
     power = rise**2 + fall**2 + (2 * max(0.0, correlation)) * (rise * fall)
-    faded: Sound = (outgoing * fall + incoming * rise) / np.sqrt(power)
+    faded: Sound = ((outgoing * fall + incoming * rise) / np.sqrt(power)).astype(np.float32, copy=False)
     return faded
