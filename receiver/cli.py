@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from protocol.command import address, check, devices, live, options, program, units
 from protocol.command.options import Group, Option, Positional, Program
 from protocol.command.program import Outcome, Request
+from protocol.command.repair import repair
 from protocol.command.terminal import Terminal
 from protocol.errors import UsageError
 from receiver.config import Latency, Listen, ReceiverConfig
@@ -250,6 +251,8 @@ Exit codes: 0 done, 1 error, 2 wrong usage, 3 no packet came, 4 a --fail-if hold
             (
                 Option("latency", "how long packets are waited for: auto (default), auto:0 (quick) to auto:1 (safe),"
                        " or a fixed time", "TIME", latency),
+                Option("repair", "against loss: auto (default): what suits the path; none; nack: ask for what is"
+                       " missing; or fec:25%: ask for so many repair packets, too", "HOW", repair),
                 Option("map", "what a payload type means, as 96=VP8/90000; may be given several times",
                        "PT=NAME/RATE[/CH]", mapping, kind="list"),
                 Option("ssrc", "play only this source", "N", units.integer(0, 2**32 - 1)),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
+from protocol.command.repair import AUTO, Repair
 from receiver.media import Format
 
 
@@ -44,8 +44,8 @@ class ReceiverConfig:
     capture: str | None = None
     """pcapng file for what arrives, and every call of the session."""
     latency: Latency = Latency()
-    repair: Literal["auto", "none"] = "auto"
-    """whether senders are told that lost packets may come again, and asked for them."""
+    repair: Repair = AUTO
+    """what senders are told that we take, and asked for."""
     ssrc: int | None = None
     gro: bool = True
     duration: int | None = None

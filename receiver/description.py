@@ -28,7 +28,7 @@ def formats(config: ReceiverConfig) -> dict[int, Format]:
 def retransmissions(config: ReceiverConfig) -> dict[int, int]:
     """The payload types of retransmissions, with those of their originals; none where nothing is to be repaired."""
     media = formats(config)
-    if config.repair == "none":
+    if config.repair.kind == "none":
         return {}
     if config.formats is None:
         known = dict(registry.DEFAULT_RTX_PAYLOAD_TYPES)

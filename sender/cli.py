@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from protocol.command import address, check, devices, live, options, program, units
 from protocol.command.options import Group, Option, Positional, Program
 from protocol.command.program import Outcome, Request
+from protocol.command.repair import repair
 from protocol.command.terminal import Terminal
 from protocol.errors import Unsupported, UsageError
 from sender import companion
@@ -229,6 +230,8 @@ Exit codes: 0 done, 1 error, 2 wrong usage, 3 nobody there, 4 a --fail-if holds,
             (
                 Option("loop", "begin the file again at its end", kind="switch"),
                 Option("sdp", "write what is sent, for players that need to be told, to this file", "FILE"),
+                Option("repair", "against loss: auto (default): what the receiver asks for; none; nack: send again what"
+                       " any receiver misses; or fec:25%: so many repair packets", "HOW", repair),
                 Option("packet-size", "largest UDP payload in bytes, default 1200; of --load: of every packet", "BYTES",
                        units.integer(64, 65_507)),
             ),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from protocol.command.repair import AUTO, Repair
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -51,8 +53,8 @@ class SenderConfig:
     loop: bool = False
     load: Load | None = None
     """instead of audio and video."""
-    repair: Literal["auto", "nack", "none"] = "auto"
-    """what was lost is sent again to receivers that announced that they take it; to all that ask; to none."""
+    repair: Repair = AUTO
+    """auto: for receivers that announced that they take it."""
     sdp: str | None = None
     """write the description of what is sent to this file."""
     duration: int | None = None

@@ -252,7 +252,7 @@ def _connect(
     numbers = random.Random()
     cname = base64.b64encode(numbers.randbytes(12)).decode()  # RFC 7022 §4.2: short-term persistent
     forms = [stream for _, stream in plan]
-    streams = [_address(forms, target, numbers, repair=config.repair != "none") for target in transport.targets]
+    streams = [_address(forms, target, numbers, repair=config.repair.kind != "none") for target in transport.targets]
     if config.sdp is not None:
         _describe(config, transport.targets, streams, cname, wall, log)
     sessions = [
@@ -263,7 +263,7 @@ def _connect(
             wall=wall,
             random=numbers,
             max_datagram=config.max_datagram,
-            repair=config.repair,
+            repair=config.repair.kind,
             from_target=target.comes_from,
         )
         for each, target in zip(streams, transport.targets, strict=True)
