@@ -11,7 +11,7 @@ from protocol.fec import payload, reed_solomon
 from protocol.fec.payload import OVERHEAD, Repair
 from protocol.fec.reed_solomon import SPAN
 
-ENOUGH = 20
+ENOUGH = 32
 """packets of a frame that are protected without the frames before: more would cost time and gain little."""
 _AT_ONCE = SPAN // 2
 """packets of a very large frame that are not kept waiting for its end."""

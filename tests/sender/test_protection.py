@@ -57,13 +57,13 @@ def covered(repair: Repair) -> list[int]:
 def test_a_quarter_of_a_large_frame() -> None:
     media, made = Media(), protection(0.25)
     assert len(made.protect(media.frame([100] * 3))) == 1
-    repair = made.protect(media.frame([1180] * 24, timestamp=90))
+    repair = made.protect(media.frame([1180] * 32, timestamp=90))
     packets = [read(datagram) for datagram in repair]
-    assert [packet.sequence_number for packet, _ in packets] == [65_531, 65_532, 65_533, 65_534, 65_535, 0]
+    assert [packet.sequence_number for packet, _ in packets] == [65_531, 65_532, 65_533, 65_534, 65_535, 0, 1, 2]
     assert {(p.ssrc, p.payload_type, p.marker, p.timestamp) for p, _ in packets} == {(REPAIR, 102, False, 90)}
-    assert {(r.media_ssrc, r.first, r.count, r.stride) for _, r in packets} == {(MEDIA, 65_503, 24, 1)}
+    assert {(r.media_ssrc, r.first, r.count, r.stride) for _, r in packets} == {(MEDIA, 65_503, 32, 1)}
     assert {len(datagram) for datagram in repair} == {1192 + OVERHEAD}
-    assert (made.packets, made.octets) == (7, sum(map(len, repair)) + 112 + OVERHEAD)
+    assert (made.packets, made.octets) == (9, sum(map(len, repair)) + 112 + OVERHEAD)
 
 
 def test_small_frames_together() -> None:
