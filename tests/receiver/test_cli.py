@@ -151,7 +151,7 @@ def test_latencies(pipeline: Pipeline, text: str, latency: Latency) -> None:
         ("--json-stream --audio -", "--audio - and --json-stream both want stdout"),
         ("--json --json-stream", "--json and --json-stream both want stdout"),
         ("--fail-if lost>3", "--fail-if: 'lost>3': there is no figure 'lost'"),
-        ("--repair often", "argument --repair: 'often' is no repair: choose auto, none, nack or fec:25%"),
+        ("--repair often", "--repair: 'often' is no repair: choose auto, none, nack or fec:25%"),
         ("--latency", "argument --latency: expected one argument"),
     ],
 )
