@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import zip_longest
 
 import numpy as np
 from numpy.typing import NDArray
@@ -308,10 +309,12 @@ class Stream:
             return
         assert self._buffer.cursor is not None
         self.ledger.decide(self._buffer.cursor)
-        for frame in frames if len(frames) <= MAX_CONCEALED else _worth_a_unit(frames):
-            self._emit(frame, now)
+        told = frames if len(frames) <= MAX_CONCEALED else _worth_a_unit(frames)
+        for frame, after in zip_longest(told, told[1:]):
+            self._emit(frame, now, after)
 
-    def _emit(self, frame: Frame, now: int) -> None:
+    def _emit(self, frame: Frame, now: int, after: Frame | None = None) -> None:
+        """`after`: what is emitted next, if that is known."""
         payloads = [payload for payload in frame.payloads if payload != b""]
         here = len(payloads) > frame.missing
         if frame.lost_before and not self._is_sound:
@@ -320,12 +323,18 @@ class Stream:
             self._count_delay(frame, now)
         elif not frame.missing:  # padding, or other payload types than the stream's
             return
-        self._add_unit(frame, self._depacketize(payloads) if here else b"", frame.missing)
+        following = None if here or not self._is_sound else self._following(frame, after)
+        self._add_unit(frame, self._depacketize(payloads) if here else b"", frame.missing, following)
 
-    def _add_unit(self, frame: Frame, data: bytes, missing: int) -> None:
+    def _following(self, frame: Frame, after: Frame | None) -> bytes | None:
+        """The payload right after a missing frame, when it is here."""
+        if after is None:
+            return self._buffer.following() if self._buffer.cursor == frame.end else None
+        return after.payloads[0] if after.first == frame.end else None
+
+    def _add_unit(self, frame: Frame, data: bytes, missing: int, following: bytes | None = None) -> None:
         """`data` of the frame, or, where whole frames are missing before it, nothing for them."""
         self._judge_key_frame(data, missing)
-        gone = not data and self._is_sound
         self._units.append(
             AccessUnit(
                 self.key,
@@ -336,7 +345,7 @@ class Stream:
                 frame.last_arrival,
                 missing,
                 next((self._framing.duration(p) for p in frame.payloads if p), None),
-                self._buffer.following() if gone else None,
+                following,
             )
         )
 
