@@ -13,6 +13,7 @@ from typing import Any
 
 from protocol import peer_report
 from protocol.errors import FatalError, NoPeerError, ProtocolError
+from receiver import libraries
 from receiver.capture.recorded import RecordedSession
 from receiver.capture.writing import Capture
 from receiver.config import ReceiverConfig
@@ -60,6 +61,7 @@ def run(
     Returns the exit code and the report. Raises FatalError when it cannot begin.
     """
     sys.setswitchinterval(SWITCH_INTERVAL)
+    libraries.load()  # now: the first picture does not wait for it
     gc.freeze()  # what the imports made lives as long as the program: the collector need not walk it again and again
     receiver = Receiver(config, log, stop)
     return receiver.run(status)
