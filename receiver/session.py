@@ -141,7 +141,8 @@ class ReceiverSession:
         self._output.transmissions += self._answers.nacks(now)
         for stream in self._alive():
             self._output.units += stream.advance(now)
-        self._end_sources([s for s in self._sources if s.ends_at is not None and s.ends_at <= now], now)
+        if over := [s for s in self._sources if s.ends_at is not None and s.ends_at <= now]:
+            self._end_sources(over, now)
         if now >= self._next_tick:
             self._tick(now)
         self._output.events += self._presence.all_ended(self._alive(), now)

@@ -108,8 +108,8 @@ class Source:
         """For the jitter buffer; of other payload types (comfort noise, events) there is nothing to play."""
         headers, lengths = segment.headers, segment.headers.payload_length
         foreign = headers.payload_type != self.payload_type
-        if foreign.any():
-            stream.ignore(int(np.count_nonzero(foreign)))
+        if others := np.count_nonzero(foreign):
+            stream.ignore(int(others))
             lengths = np.where(foreign, 0, lengths)
         return Packets(
             segment.extended, segment.timestamps, headers.marker, segment.arrival_times,

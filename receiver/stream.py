@@ -98,7 +98,7 @@ class Stream:
         """Packets of this stream, every copy, in the order of their arrival."""
         arrivals = packets.arrival_time
         self.packets += len(packets)
-        self._octets += int(packets.payload_length.sum())
+        self._octets += sum(packets.payload_length.tolist())
         self.last_arrival = int(arrivals[-1])
         self.newest_timestamp = int(packets.timestamp[-1])
         if self.ended:
@@ -142,7 +142,7 @@ class Stream:
         if self._is_sound and self._emitted and arrival > self._deadline(timestamp):
             self._miss(int(packets.sequence[0]) + 1)
         fresh = self.ledger.arrive(packets.sequence, packets.arrival_time)
-        if fresh.all():
+        if np.count_nonzero(fresh) == len(fresh):
             useful = packets
         else:
             useful, excess = packets.select(fresh), excess[fresh]

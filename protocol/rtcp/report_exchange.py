@@ -64,6 +64,8 @@ class ReportExchange:
 
     def poll(self, now: int) -> list[Transmission]:
         """What leaves now. What was delivered or given up is forgotten."""
+        if not self._answers and not self._outgoing:
+            return []
         answers, self._answers = self._answers, {}
         parts: list[tuple[ReportPiece | PieceAcknowledgement, Hashable]] = list(answers.values())
         for report, path in self._outgoing.values():

@@ -77,7 +77,8 @@ class JitterBuffer:
         """Keeps the packets that can still be used; returns how many came too late for it."""
         if not len(packets):
             return 0
-        lowest, highest = int(packets.sequence.min()), int(packets.sequence.max())
+        numbers = packets.sequence.tolist()
+        lowest, highest = min(numbers), max(numbers)
         self._make_room(lowest, highest)
         if self._released and self.cursor is not None and lowest < self.cursor:
             in_time = packets.sequence >= self.cursor

@@ -13,6 +13,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from receiver.account.numbers import contiguous
+
 
 @dataclass(frozen=True, slots=True)
 class Packets:
@@ -118,7 +120,7 @@ class Runs:
         at = bisect_right(self._firsts, first)
         free = at == 0 or self._runs[at - 1].end <= first
         free &= at == len(self._runs) or end <= self._firsts[at]
-        if free and end - first == len(numbers) and (end - first == 1 or bool((numbers[1:] > numbers[:-1]).all())):
+        if free and contiguous(numbers, first):
             self._runs.insert(at, _Run(packets, first))
             self._firsts.insert(at, first)
         elif len(numbers) > 1:
