@@ -23,6 +23,7 @@ from receiver.account.one_way import OneWay, TwoWay
 from receiver.jitter.buffer import Frame, JitterBuffer, Packets
 from receiver.jitter.framing import Framing
 from receiver.jitter.target import TargetDelay
+from receiver.jitter.together import together
 from receiver.media import AccessUnit, Format, StreamKey
 from receiver.repair.repair import Repair, original
 from receiver.statistics import StreamStatistics as StreamStatistics
@@ -78,7 +79,7 @@ class Stream:
         self.ended = False
         self._learns_from = 0
         """RTP timestamp from which on frames came along the present path."""
-        self._is_sound = form.media == "audio"
+        self._is_sound, self._is_load = form.media == "audio", form.media == "load"
         self._predicted = form.media == "video" and form.encoding.upper() != "JPEG"
         """a frame may need those before it."""
         self._depacketizer = depacketizer
@@ -106,10 +107,15 @@ class Stream:
             return
         self._release(int(arrivals[0]) - 1)
         excess = self._follow_clock(packets)
+        if self._is_sound and int(packets.sequence[0]) > self._buffer.highest:
+            self._target.awaited(int(excess[0]), int(arrivals[0]))
         if self._deadline_within(packets):
-            for i in range(len(packets)):
-                self._release(int(arrivals[i]) - 1)
-                self._account(packets.select(slice(i, i + 1)), excess[i : i + 1])
+            at = 0
+            while at < len(packets):
+                self._release(int(arrivals[at]) - 1)
+                part = slice(at, at + self._together(packets, at))
+                self._account(packets.select(part), excess[part])
+                at = part.stop
         else:
             self._account(packets, excess)
         self._release(now)
@@ -135,6 +141,12 @@ class Stream:
             return False
         waiting = self.next_deadline()
         return self._deadline(int(packets.timestamp.min())) < last or (waiting is not None and waiting < last)
+
+    def _together(self, packets: Packets, at: int) -> int:
+        """How many packets from this one on can be booked together though something is due among them."""
+        if not self._is_load:
+            return 1
+        return together(packets.sequence[at:], packets.arrival_time[at:], self._buffer.highest, self.next_deadline())
 
     def _account(self, packets: Packets, excess: NDArray[np.int64]) -> None:
         """Packets of which none, or the only one, is too late for a listener."""
@@ -193,7 +205,7 @@ class Stream:
             self._learn(timestamp, arrival)
 
     def asked_for(self, osn: int) -> bool:
-        """Whether a retransmission of this 16-bit number is waited for."""
+        """Whether a retransmission of this 16-bit number may come."""
         return self.repair is not None and self.repair.nacks.asked_for(self.repair.nacks.extended(osn))
 
     def ask(self, now: int, *, promised: bool) -> list[int]:
@@ -212,6 +224,10 @@ class Stream:
     def next_request(self) -> int | None:
         """When `ask` has something to say or to give up."""
         return None if self.repair is None else self.repair.nacks.next_time()
+
+    def fill(self, octets: int) -> None:
+        """Of payloads, that are not looked at."""
+        self._octets += octets
 
     def ignore(self, count: int) -> None:
         """Packets among those received that are of another payload type."""
@@ -309,9 +325,19 @@ class Stream:
             return
         assert self._buffer.cursor is not None
         self.ledger.decide(self._buffer.cursor)
+        if self._is_load:
+            self._count_frames(frames, now)
+            return
         told = frames if len(frames) <= MAX_CONCEALED else _worth_a_unit(frames)
         for frame, after in zip_longest(told, told[1:]):
             self._emit(frame, now, after)
+
+    def _count_frames(self, frames: list[Frame], now: int) -> None:
+        """Nobody plays them: each was used when it was whole, or, behind what was given up, `now`."""
+        held = any(frame.missing or frame.lost_before for frame in frames)
+        for frame in frames:
+            if frame.missing < len(frame.payloads):
+                self._count_delay(frame, now if held else frame.last_arrival)
 
     def _emit(self, frame: Frame, now: int, after: Frame | None = None) -> None:
         """`after`: what is emitted next, if that is known."""

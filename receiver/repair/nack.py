@@ -23,7 +23,10 @@ from receiver.repair.nack_timing import MILLISECOND, RoundTrip, Tolerance
 MAX_MISSING = 1000
 """packets; more are not repaired one by one."""
 COPIES = 3
-"""of each request."""
+"""of the first request; of the second there are twice as many, of the third three times: what lost the ones before may
+last, and there is little time left."""
+_APART = 5 * MILLISECOND
+"""ns between copies, or less, so that all of a round leave well before the next."""
 _TOGETHER = 2 * MILLISECOND
 """by which a request may be early to go with others."""
 _SETTLED = 1_000_000_000
@@ -52,7 +55,11 @@ class _Missing:
     """when the present round began."""
     copies: int = 0
     """that are still to be sent in it."""
+    apart: int = 0
+    """ns between them."""
     repaired: bool = False
+    came: bool = False
+    """the original did, after all."""
 
 
 class Nacks:
@@ -155,10 +162,13 @@ class Nacks:
             self._settle_original(number)
 
     def _settle_original(self, number: int) -> bool:
-        missing = self._waiting.pop(number, None) or self._settled.pop(number, None)
-        if missing is not None and missing.rounds:
-            self._counts["useless"] += 1
-        return missing is not None
+        missing = self._waiting.pop(number, None) or self._settled.get(number)
+        if missing is None or missing.came:
+            return False
+        self._counts["useless"] += bool(missing.rounds)
+        missing.came = True
+        self._settled[number] = missing
+        return True
 
     def answered(self, number: int, timestamp: int, marker: bool, now: int) -> str:
         """A retransmission of this number came; why it cannot be used, empty where it can."""
@@ -168,7 +178,7 @@ class Nacks:
             if settled is None or not settled.rounds:
                 return "not_requested"
             self._unanswered = 0
-            return "duplicate" if settled.repaired else "late"
+            return "duplicate" if settled.repaired else "original_came" if settled.came else "late"
         if not missing.rounds:
             return "not_requested"
         if not missing.low <= timestamp <= missing.high:
@@ -228,10 +238,10 @@ class Nacks:
                 return False
             self._counts["requested"] += not missing.rounds
             missing.rounds += 1
-            missing.asked, missing.copies = now, COPIES
+            missing.asked, missing.copies = now, COPIES * min(missing.rounds, 3)
+            missing.apart = min(_APART, self.round_trip.timeout // (missing.copies + 2))
         missing.copies -= 1
-        timeout = self.round_trip.timeout
-        missing.due = now + min(5 * MILLISECOND, timeout // 4) if missing.copies else missing.asked + timeout
+        missing.due = now + missing.apart if missing.copies else missing.asked + self.round_trip.timeout
         return True
 
     def _may_ask(self, now: int) -> bool:
@@ -275,8 +285,8 @@ class Nacks:
         return highest + difference(number, highest & 0xFFFF, 16)
 
     def asked_for(self, number: int) -> bool:
-        """Whether an answer for this one is under way."""
-        missing = self._waiting.get(number)
+        """Whether an answer for this one may be under way."""
+        missing = self._waiting.get(number) or self._settled.get(number)
         return missing is not None and missing.rounds > 0
 
     def waits_for(self, number: int) -> bool:

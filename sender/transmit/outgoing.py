@@ -143,6 +143,8 @@ class OutgoingStream:
             self._rtt = round_trip_ns(ntp_from_unix(arrival_time + self._wall_offset), block.lsr, block.dlsr)
             if self.repair is not None and self._rtt is not None:
                 self.repair.measured(self._rtt)
+        if self.repair is not None:
+            self.repair.lost(block.fraction_lost / 256)
         self._reception = Reception(
             reporter,
             arrival_time,

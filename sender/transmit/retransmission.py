@@ -1,7 +1,7 @@
 """Answers to NACKs (RFC 4585) with retransmissions (RFC 4588), of one stream: never more than its budget allows.
 
-A request is answered with one packet the first time, with two the second time and three from then on, a little apart:
-whoever asks again has lost the answer, and has no time for many rounds. What left so recently that nobody can have
+A request is answered with one packet the first time (under heavy loss sometimes with two), with two the second time and
+three from then on, a little apart: whoever asks again has lost the answer, and has no time for many rounds. What left so recently that nobody can have
 missed it yet is not sent again: requests come in several copies, and some guess.
 """
 
@@ -30,8 +30,9 @@ _BURST_GAP = 2_000_000
 """ns between bursts of answers."""
 _UNKNOWN = 15_000_000
 """ns within which a request is a copy of the one before, while no round trip is known."""
-_CLOSE = 0.8
-"""share of the least round trip within which nobody can have missed a packet: what was measured is never too small."""
+_HEAVY, _DOUBLED = 0.06, 8.0
+"""loss above which some answers are doubled at once, and the share of them for each part of loss beyond."""
+_MOST_DOUBLED = 0.3
 _REMEMBERED = 32
 
 
@@ -75,6 +76,7 @@ class Retransmission:
         self._burst = (0, 0)
         """when the last burst of answers begins, and how many packets are in it."""
         self._round_trips: deque[int] = deque(maxlen=_REMEMBERED)
+        self._loss = self._double = 0.0
         self._requested = self._packets = self._octets = 0
         self._refused: Counter[str] = Counter()
 
@@ -86,10 +88,14 @@ class Retransmission:
         """A receiver's report told of a round trip, ns."""
         self._round_trips.append(round_trip)
 
+    def lost(self, fraction: float) -> None:
+        """A receiver's report told of the share of packets lost since the one before."""
+        self._loss += (fraction - self._loss) / 8
+
     def answer(self, numbers: Iterable[int], now: int) -> None:
         """Somebody misses these packets (16-bit numbers, as they come)."""
         least = min(self._round_trips, default=None)
-        close = 0 if least is None else int(least * _CLOSE)
+        close = 0 if least is None else least
         for number in numbers:
             self._requested += 1
             reason = self._answer(self._history.extended(number), close, now)
@@ -104,7 +110,7 @@ class Retransmission:
         if now - packet.last_time < (max(close, _UNKNOWN) if packet.answers else close):
             return "too_soon"
         size = len(packet.datagram) + rtx.OVERHEAD
-        copies = min(packet.answers + 1, _COPIES)
+        copies = min(packet.answers + 1, _COPIES) if packet.answers else 1 + self._doubles()
         while not self._budget.take(copies * size, now):
             copies -= 1
             if not copies:
@@ -115,6 +121,15 @@ class Retransmission:
             self._queued += 1
             heapq.heappush(self._waiting, (self._moment(now) + copy * _APART, self._queued, packet.datagram))
         return ""
+
+    def _doubles(self) -> bool:
+        """Whether a first answer is given twice: of many answers that are lost too, a second request costs a round
+        trip each."""
+        self._double += min(_MOST_DOUBLED, max(0.0, self._loss - _HEAVY) * _DOUBLED)
+        if self._double < 1:
+            return False
+        self._double -= 1
+        return True
 
     def _moment(self, now: int) -> int:
         """When the next answer may leave: a burst at once, further ones a little apart."""
