@@ -8,11 +8,8 @@ has its sum. Where equations contradict each other or what came, or give no pack
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-
-import numpy as np
-from numpy.typing import NDArray
 
 from protocol.errors import Malformed, ProtocolError
 from protocol.fec import payload, reed_solomon
@@ -61,23 +58,15 @@ class Rebuilder:
         self._received = self._handed_out = self._unneeded = self._unsolved = self._contradicted = 0
         self._refused: Counter[str] = Counter()
 
-    def observe(
-        self,
-        buffer: NDArray[np.uint8],
-        offsets: NDArray[np.int64],
-        lengths: NDArray[np.int64],
-        extended: NDArray[np.int64],
-    ) -> list[Rebuilt]:
-        """Media packets that came, or came again: where they lie in `buffer`, shapes (n,). Returns what they help to
+    def observe(self, packets: Sequence[tuple[int, bytes]]) -> list[Rebuilt]:
+        """Media packets that came, or came again: extended numbers, and whole RTP packets. Returns what they help to
         rebuild."""
-        memory, numbers = buffer.data, extended.tolist()
-        places = zip(offsets.tolist(), lengths.tolist(), strict=True)
-        packets = [bytes(memory[at : at + length]) for at, length in places]
         if self._rebuilt:
-            self._compare(numbers, packets)
-        self._recent.add(zip(numbers, packets, strict=True))
-        self._credit = min(self._credit + len(numbers), _CREDIT)
-        return self._solve() if self._unknown and not self._unknown.isdisjoint(numbers) else []
+            self._compare(packets)
+        self._recent.add(packets)
+        self._credit = min(self._credit + len(packets), _CREDIT)
+        known = (number for number, _ in packets)
+        return self._solve() if self._unknown and not self._unknown.isdisjoint(known) else []
 
     def repair(self, sequence_number: int, data: bytes) -> list[Rebuilt]:
         """The payload of a repair packet, whose own number is `sequence_number`. Returns what it helps to rebuild, each
@@ -129,9 +118,9 @@ class Rebuilder:
         self._credit -= 1
         return equation
 
-    def _compare(self, numbers: list[int], packets: list[bytes]) -> None:
+    def _compare(self, packets: Sequence[tuple[int, bytes]]) -> None:
         """What comes after all has the last word."""
-        for number, packet in zip(numbers, packets, strict=True):
+        for number, packet in packets:
             if number in self._rebuilt:
                 self._rebuilt.discard(number)
                 self._contradicted += packet != self._recent.get(number)

@@ -6,9 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from protocol.shares import repair_packets, wilson
 from sender.load.patterns import Pattern, on_the_wire
 from sender.load.search import Found, Step
-from sender.load.statistics import repair_packets, wilson
 from sender.load.traffic import Punctuality
 
 _SHARE = 0.8

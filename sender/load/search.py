@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
-from sender.load.statistics import wilson
+from protocol.shares import wilson
 
 SECOND = 1_000_000_000
 START = 500_000

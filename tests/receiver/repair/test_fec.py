@@ -5,13 +5,11 @@ from __future__ import annotations
 import random
 from collections.abc import Collection, Iterable, Sequence
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocol import rtp
-from protocol.datagram import Batch
 from protocol.fec.payload import Repair
 from protocol.rtp import RtpPacket
 from receiver.repair.fec import MAX_WAITING, Rebuilder, Rebuilt
@@ -48,9 +46,7 @@ def sent(
 
 
 def observe(rebuilder: Rebuilder, packets: Iterable[tuple[int, bytes]]) -> list[Rebuilt]:
-    numbers, datagrams = zip(*packets, strict=True)
-    batch = Batch.of(datagrams, 0)
-    return rebuilder.observe(batch.buffer, batch.offsets, batch.lengths, np.array(numbers, np.int64))
+    return rebuilder.observe(list(packets))
 
 
 def repaired(rebuilder: Rebuilder, datagram: bytes) -> list[Rebuilt]:

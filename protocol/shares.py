@@ -1,4 +1,4 @@
-"""How sure a share is, and how much repair it asks for."""
+"""How sure a share is, and how much repair it asks for: both ends plan by it."""
 
 from __future__ import annotations
 
