@@ -13,7 +13,7 @@ from protocol import peer_report
 from protocol.command.versions import versions
 from protocol.rtcp import trace
 from protocol.rtcp.xr import UNAVAILABLE, RunLengths, StatisticsSummary, VoipMetrics
-from sender.snapshot import Reception, Snapshot, StreamStatistics, TargetSnapshot
+from sender.snapshot import Reception, RepairStatistics, Snapshot, StreamStatistics, TargetSnapshot
 from sender.transmit.extended import Extended
 
 _LEDGER = (
@@ -107,6 +107,7 @@ def _stream(target: TargetSnapshot, stream: StreamStatistics) -> dict[str, objec
         "rtt_ms": None if stream.rtt_ms is None else round(stream.rtt_ms, 3),
         "reception": _reception(stream.reception),
         "extended": [_extended(told) for told in stream.extended],
+        "repair": None if stream.repair is None else _repair(stream.repair),
         "frames": {
             "sent": stream.units,
             "key_frames": stream.key_frames,
@@ -125,6 +126,16 @@ def _reception(reception: Reception | None) -> dict[str, object] | None:
         "fraction_lost": round(reception.fraction_lost, 4),
         "cumulative_lost": reception.cumulative_lost,
         "extended_highest_sequence": reception.extended_highest_sequence,
+    }
+
+
+def _repair(repair: RepairStatistics) -> dict[str, object]:
+    return {
+        "ssrc": repair.ssrc,
+        "requested": repair.requested,
+        "packets": repair.packets,
+        "octets": repair.octets,
+        "refused": dict(repair.refused),
     }
 
 

@@ -19,6 +19,7 @@ _FRAMES = (
     "received", "decoded", "rendered", "dropped_network", "dropped_late", "dropped_decode", "dropped_display",
     "damaged", "width", "height", "sent", "key_frames", "key_frame_requests",
 )  # fmt: skip
+_REPAIR = ("nacks", "requested", "repaired", "late", "useless", "not_requested", "packets", "octets")
 _CONCEALMENT = (
     "total_samples_received", "concealed_samples", "silent_concealed_samples", "concealment_events",
     "inserted_samples_for_deceleration", "removed_samples_for_acceleration", "underruns", "fec_recovered_samples",
@@ -90,6 +91,7 @@ def _stream_figures() -> Iterator[Figure]:
     yield from _under("e_model", ("delay_ms",), "ms", media="audio")
     yield from _under("e_model", ("loss",), "share", media="audio")
     yield from _under("traffic", ("media", "repair", "headers", "rtcp"))
+    yield from _under("repair", _REPAIR)
     yield from _under("reception", ("cumulative_lost",))
     yield from _under("reception", ("fraction_lost",), "share")
 
@@ -111,7 +113,10 @@ TABLES: Mapping[str, Figure] = {
         Figure("late_runs", ("late_runs",), counts=True),
         Figure("reordering.extent", ("reordering", "extent"), counts=True),
         Figure("unusable", ("unusable",), counts=True),
+        Figure("repair.rounds", ("repair", "rounds"), counts=True),
+        Figure("repair.refused", ("repair", "refused"), counts=True),
         Figure("socket.unparsed", ("unparsed",), place="socket", counts=True),
+        Figure("socket.unmatched_repair", ("unmatched_repair",), place="socket", counts=True),
         Figure("socket.queue_drops", ("queue_drops",), place="socket", counts=True),
         Figure("socket.send_errors", ("send_errors",), place="socket", counts=True),
     )

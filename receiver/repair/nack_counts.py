@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +22,11 @@ class NackCounts:
     """of those requested, the original came after all."""
     not_requested: int = 0
     """missing packets whose repair could not have come before their deadline."""
-    rounds: Mapping[int, int] | None = None
+    rounds: Mapping[int, int] = field(default_factory=dict)
     """round trips that it took → packets repaired."""
     packets: int = 0
     """retransmissions received."""
     octets: int = 0
     """of RTP payload in them."""
-    refused: Mapping[str, int] | None = None
+    refused: Mapping[str, int] = field(default_factory=dict)
     """retransmissions of no use, by reason."""

@@ -62,6 +62,7 @@ def collect(
         {reason: count for reason, count in statistics.unparsed.items() if count},
         kernel_drops,
         kernel_drops_exact,
+        statistics.unmatched_repair,
         {name: count for name, count in drops.items() if count},
     )
     return Snapshot(time_s, streams, socket, events)
@@ -107,6 +108,7 @@ def _stream(
         needed_buffer=needed_buffer.curve(s.delays),
         e_model=_e_model(s),
         traffic=_traffic(s),
+        repair=s.repair,
         intervals=tuple(_interval(row, began) for row in s.intervals),
     )
 
@@ -130,8 +132,12 @@ def _e_model(s: StreamStatistics) -> EModel | None:
 
 
 def _traffic(s: StreamStatistics) -> Traffic:
+    again, octets = (0, 0) if s.repair is None else (s.repair.packets, s.repair.octets)
     return Traffic(
-        media=s.octets, headers=s.packets * _HEADERS, rtcp=s.rtcp_octets + s.rtcp_packets * (_HEADERS - RTP_HEADER)
+        media=s.octets,
+        repair=octets,
+        headers=(s.packets + again) * _HEADERS,
+        rtcp=s.rtcp_octets + s.rtcp_packets * (_HEADERS - RTP_HEADER),
     )
 
 

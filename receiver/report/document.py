@@ -131,6 +131,7 @@ def _stream(stream: StreamSnapshot) -> dict[str, object]:
         "needed_buffer": [[_number(ms), _share(late)] for ms, late in stream.needed_buffer] or None,
         "e_model": _e_model(stream),
         "traffic": None if stream.traffic is None else asdict(stream.traffic),
+        "repair": _repair(stream),
         "intervals": [
             {
                 "start_s": round(row.start_s, 3),
@@ -193,6 +194,14 @@ def _e_model(stream: StreamSnapshot) -> dict[str, object] | None:
     }
 
 
+def _repair(stream: StreamSnapshot) -> dict[str, object] | None:
+    if stream.repair is None:
+        return None
+    counts = asdict(stream.repair)
+    rounds = {str(rounds): packets for rounds, packets in sorted(stream.repair.rounds.items())}
+    return {**counts, "rounds": rounds}
+
+
 def _frames(video: VideoPlayoutStatistics | None) -> dict[str, object] | None:
     if video is None:
         return None
@@ -228,6 +237,7 @@ def _socket(socket: SocketSnapshot) -> dict[str, object]:
         "unparsed": dict(socket.unparsed),
         "kernel_drops": socket.kernel_drops,
         "kernel_drops_exact": socket.kernel_drops_exact,
+        "unmatched_repair": dict(socket.unmatched_repair),
         "queue_drops": dict(socket.queue_drops),
     }
 

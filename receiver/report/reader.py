@@ -28,6 +28,7 @@ STREAM = (
     "delay_variation_ms", "delay_distribution", "needed_buffer", "one_way_delay_ms",
     "one_way_delay_error_ms", "intervals",
     "clock_skew_ppm", "buffer", "playout_delay_ms", "av_skew_ms", "freezes", "concealment", "e_model", "traffic",
+    "repair",
     "target", "first_sequence", "last_sequence", "octets", "reception", "extended",
 )  # fmt: skip
 _LISTS = ("streams", "intervals", "events")

@@ -12,6 +12,7 @@ from receiver.media import AudioPlayoutStatistics, VideoPlayoutStatistics
 
 if TYPE_CHECKING:
     from receiver.account.ledger import LedgerCounts
+    from receiver.repair.nack_counts import NackCounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +173,8 @@ class StreamSnapshot:
     e_model: EModel | None = None
     """audio."""
     traffic: Traffic | None = None
+    repair: NackCounts | None = None
+    """None: there was none."""
     intervals: tuple[IntervalSnapshot, ...] = ()
     """the final ones, in order."""
 
@@ -187,6 +190,8 @@ class SocketSnapshot:
     """datagrams this machine's kernel dropped; None where the platform does not say."""
     kernel_drops_exact: bool = True
     """False under UDP_GRO, where the kernel counts aggregates."""
+    unmatched_repair: Mapping[str, int] = field(default_factory=dict)
+    """reason → retransmissions that belong to no stream."""
     queue_drops: Mapping[str, int] = field(default_factory=dict)
     """bounded queue inside the program → what it threw away when full."""
 

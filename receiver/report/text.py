@@ -47,6 +47,7 @@ def _block(stream: Mapping[str, Any]) -> list[str]:
         "lip-sync": _skew(stream["av_skew_ms"]),
         "estimate": _estimate(stream.get("e_model")),
         "traffic": _traffic(stream.get("traffic")),
+        "repair": _repair(stream.get("repair")),
     }
     title = f"{stream['media']} {stream['encoding']}, SSRC {stream['ssrc']:#010x}{restart}{cname}"
     return [title, *(f"  {name:<11}{text}" for name, text in rows.items() if text)]
@@ -136,6 +137,18 @@ def _estimate(model: Mapping[str, Any] | None) -> str:
 def _traffic(traffic: Mapping[str, Any] | None) -> str:
     known = {name: octets for name, octets in (traffic or {}).items() if octets}
     return ", ".join(f"{octets} octets of {_OCTETS.get(name, name)}" for name, octets in known.items())
+
+
+def _repair(repair: Mapping[str, Any] | None) -> str:
+    """What came again of what was asked for; the sender's report has it from the other side."""
+    if repair is None or not repair["requested"]:
+        return ""
+    if "repaired" not in repair:
+        return f"{repair['packets']} packets sent again, {repair['requested']} times asked for one"
+    return (
+        f"{repair['requested']} packets asked for again, {repair['repaired']} repaired, {repair['late']} too late,"
+        f" {repair['useless']} came by themselves; {repair['not_requested']} could not have come in time"
+    )
 
 
 def _frames(frames: Mapping[str, Any] | None, freezes: Mapping[str, Any] | None) -> str:

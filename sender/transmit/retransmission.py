@@ -1,8 +1,8 @@
 """Answers to NACKs (RFC 4585) with retransmissions (RFC 4588), of one stream: never more than its budget allows.
 
 A request is answered with one packet the first time (under heavy loss sometimes with two), with two the second time and
-three from then on, a little apart: whoever asks again has lost the answer, and has no time for many rounds. What left so recently that nobody can have
-missed it yet is not sent again: requests come in several copies, and some guess.
+three from then on, a little apart: whoever asks again has lost the answer, and has no time for many rounds. What left
+so recently that nobody can have missed it yet is not sent again: requests come in several copies, and some guess.
 """
 
 from __future__ import annotations
