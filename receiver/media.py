@@ -88,6 +88,8 @@ class Samples:
     playout_time: int
     """of the first sample."""
     concealed: bool = False
+    rebuilt: bool = False
+    """concealed, but by a coarse copy of what was lost (in-band FEC), so worth being waited for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ def has_fec(data: bytes) -> bool:
     SILK writes one VAD flag for each 20 ms (one for a shorter frame), then the LBRR flag, for each channel, at the very
     start of the first frame; the range coder leaves these equiprobable bits readable from the top. CELT has none.
     """
-    if len(data) < 2 or data[0] >> 3 >= 16:
+    if len(data) < 2 or is_celt(data):
         return False
     offset = _first_frame(data)
     if offset is None or offset >= len(data):
@@ -36,6 +36,11 @@ def has_fec(data: bytes) -> bool:
     mid = first >> (7 - silk_frames) & 1
     side = first >> (6 - 2 * silk_frames) & 1 if data[0] & 4 else 0
     return bool(mid or side)
+
+
+def is_celt(data: bytes) -> bool:
+    """Whether the packet's frames are CELT alone (RFC 6716 §3.1)."""
+    return bool(data) and data[0] >> 3 >= 16
 
 
 def _first_frame(data: bytes) -> int | None:

@@ -36,6 +36,7 @@ class Tally:
     def ran_out(self, frames: int, silent: int) -> None:
         """Nothing was there to be played."""
         self.conceal(frames, silent, begins=not self._concealing)
+        self._concealing = True
 
     def conceal(self, frames: int, silent: int, *, begins: bool) -> None:
         """Frames that did not come, so many of which are silence; whether something was there before them."""

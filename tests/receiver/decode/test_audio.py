@@ -169,3 +169,29 @@ def test_lost_pcm_goes_on_in_pitch_then_fades_and_comes_back_without_a_click() -
 def test_an_unknown_encoding_is_refused() -> None:
     with pytest.raises(Unsupported):
         AudioDecoder(Format("MPA", 90000))
+
+
+@pytest.mark.parametrize(("bit_rate", "application"), [(64000, "audio"), (16000, "voip")], ids=["CELT", "SILK"])
+def test_a_long_hole_in_opus_is_silent_after_a_tenth_of_a_second_and_ends_without_a_click(
+    bit_rate: int, application: str
+) -> None:
+    packets = opus_packets(bit_rate, False, application)
+    assert opus.is_celt(packets[40]) == (application == "audio")
+    whole, decoder, played = decode_all(AudioDecoder(OPUS), packets), AudioDecoder(OPUS), list[Samples]()
+    for n, packet in enumerate(packets):
+        played += decoder.decode(unit(OPUS, b"" if 30 <= n < 45 else packet, n))
+    heard = np.concatenate([s.samples for s in played])[:, 0]
+    hole = heard[30 * 960 : 45 * 960]
+    assert np.abs(hole[:960]).max() > 0.3 * np.abs(whole[30 * 960 : 31 * 960]).max()
+    assert not hole[round(0.121 * 48000) :].any()
+    assert np.abs(np.diff(heard)).max() < 1.5 * np.abs(np.diff(whole, axis=0)).max()
+
+
+def test_after_celt_the_pitch_goes_on() -> None:
+    """By correlation with what was lost, libopus 1.3 makes of it what a listener would."""
+    packets = opus_packets(64000, False, "audio")
+    whole, decoder = decode_all(AudioDecoder(OPUS), packets), AudioDecoder(OPUS)
+    decode_all(decoder, packets[:40])
+    (made_up,) = decoder.decode(unit(OPUS, b"", 40))
+    lost = whole[40 * 960 : 40 * 960 + 480, 0]
+    assert np.corrcoef(made_up.samples[:480, 0], lost)[0, 1] > 0.9

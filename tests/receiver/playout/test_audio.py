@@ -319,3 +319,33 @@ def test_the_interpolator_takes_out_what_would_alias() -> None:
     n = np.arange(6000)
     above = np.sin(2 * np.pi * 35000 * n / 96000)[:, None].astype(np.float32)
     assert np.abs(interpolator.read(above, 100.0, 2.0, 2000)).max() < 1e-3
+
+
+def test_where_sound_runs_out_its_pitch_goes_on_and_falls_to_silence() -> None:
+    rig = Rig(AudioTimeline(48000, 1), sine(200, 48000))
+    before = rig.run(SECOND)
+    gone = np.concatenate([before, rig.run(200 * MS, pushing=False)])
+    end = int(np.flatnonzero(gone)[-1])
+    ran_out = rig.sent + 4800
+    assert 90 * 48 < end - ran_out <= 100 * 48
+    assert frequency(gone[ran_out - 2400 : ran_out + 2400], 48000) == pytest.approx(200, abs=4)
+    assert np.abs(np.diff(gone)).max() < 1.3 * 0.5 * 2 * np.pi * 200 / 48000
+    statistics = rig.timeline.statistics()
+    assert statistics.concealed_samples == len(gone) - ran_out
+    assert statistics.silent_concealed_samples == pytest.approx(len(gone) - ran_out - 4800, abs=480)
+    assert statistics.concealment_events == 1
+
+
+def test_made_up_sound_that_comes_too_late_is_not_played_later() -> None:
+    """A loss is known to be one only when what follows has come. By then the timeline has made up for it itself."""
+    rig = Rig(AudioTimeline(48000, 1), sine(440, 48000), early=1 * MS, block=240)
+    rig.run(2 * SECOND)
+    delay, events = rig.timeline.delay, rig.timeline.statistics().concealment_events
+    concealed = rig.timeline.statistics().concealed_samples
+    rig.run(25 * MS, pushing=False)
+    rig.push(concealed=True)
+    rig.run(SECOND)
+    assert rig.timeline.delay <= delay + 9 * MS, "the 5 ms that nothing was made up for, and 3 ms of margin"
+    statistics = rig.timeline.statistics()
+    assert statistics.concealment_events == events + 1
+    assert statistics.concealed_samples - concealed == pytest.approx(20 * 48, abs=9 * 48), "counted once"
