@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from protocol.errors import Malformed, Truncated
-from protocol.rtcp import fir, header, nack, pli
+from protocol.rtcp import fir, header, nack, pli, tmmbr
 from protocol.rtcp.app import App
 from protocol.rtcp.bye import Bye
 from protocol.rtcp.fir import FullIntraRequest
@@ -14,6 +14,7 @@ from protocol.rtcp.pli import PictureLossIndication
 from protocol.rtcp.rr import ReceiverReport
 from protocol.rtcp.sdes import SourceDescription
 from protocol.rtcp.sr import SenderReport
+from protocol.rtcp.tmmbr import BitrateNotification, BitrateRequest
 from protocol.rtcp.unknown import UnknownPacket
 from protocol.rtcp.xr import ExtendedReport
 
@@ -26,6 +27,8 @@ RtcpPacket = (
     | Nack
     | PictureLossIndication
     | FullIntraRequest
+    | BitrateRequest
+    | BitrateNotification
     | ExtendedReport
     | UnknownPacket
 )
@@ -40,6 +43,8 @@ _PARSERS: dict[int, Callable[[int, bytes], RtcpPacket]] = {
 }
 _FEEDBACK_PARSERS: dict[tuple[int, int], Callable[[int, bytes], RtcpPacket]] = {
     (header.TRANSPORT_FEEDBACK, nack.FORMAT): Nack.parse,
+    (header.TRANSPORT_FEEDBACK, tmmbr.REQUEST_FORMAT): BitrateRequest.parse,
+    (header.TRANSPORT_FEEDBACK, tmmbr.NOTIFICATION_FORMAT): BitrateNotification.parse,
     (header.PAYLOAD_FEEDBACK, pli.FORMAT): PictureLossIndication.parse,
     (header.PAYLOAD_FEEDBACK, fir.FORMAT): FullIntraRequest.parse,
 }

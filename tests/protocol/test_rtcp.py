@@ -16,6 +16,7 @@ from protocol.rtcp.report_block import ReportBlock
 from protocol.rtcp.rr import ReceiverReport
 from protocol.rtcp.sdes import SdesChunk, SdesItem, SourceDescription
 from protocol.rtcp.sr import SenderReport
+from protocol.rtcp.tmmbr import BitrateNotification, BitrateRequest, Limit
 from protocol.rtcp.unknown import UnknownPacket
 
 U8, U16, U32, U64 = (st.integers(0, (1 << bits) - 1) for bits in (8, 16, 32, 64))
@@ -29,6 +30,13 @@ ASCENDING = st.builds(
     U16,
     st.lists(st.integers(1, 40), max_size=30),
 )
+LIMITS = st.builds(
+    lambda ssrc, mantissa, exponent, overhead: Limit(ssrc, mantissa << exponent, overhead),
+    U32,
+    st.integers(1 << 16, (1 << 17) - 1),
+    st.integers(0, 63),
+    st.integers(0, 511),
+)
 PACKETS: st.SearchStrategy[RtcpPacket] = st.one_of(
     st.builds(SenderReport, U32, U64, U32, U32, U32, REPORTS, WORDS),
     st.builds(ReceiverReport, U32, REPORTS, WORDS),
@@ -38,6 +46,8 @@ PACKETS: st.SearchStrategy[RtcpPacket] = st.one_of(
     st.builds(Nack, U32, U32, ASCENDING),
     st.builds(PictureLossIndication, U32, U32),
     st.builds(FullIntraRequest, U32, st.lists(st.tuples(U32, U8), min_size=1, max_size=9).map(tuple)),
+    st.builds(BitrateRequest, U32, st.lists(LIMITS, min_size=1, max_size=9).map(tuple)),
+    st.builds(BitrateNotification, U32, st.lists(LIMITS, max_size=9).map(tuple)),
     st.builds(UnknownPacket, st.integers(208, 223) | st.integers(192, 199), st.integers(0, 31), WORDS),
 )
 
@@ -193,6 +203,38 @@ def test_full_intra_request_of_rfc_5104() -> None:
     assert bytes(FullIntraRequest(1, ((10, 1), (11, 255)))) == bytes.fromhex(expected)
 
 
+def test_bitrate_request_of_rfc_5104() -> None:
+    # §4.2.1.1: PT 205, FMT 3, media SSRC 0; SSRC, 6 bits of exponent, 17 of mantissa, 9 of overhead.
+    # 312,000 = 78,000 << 2: the packet that libwebrtc's own test has for these values.
+    packet = BitrateRequest(0x12345678, (Limit(0x23456789, 312_000, 0x1FE),))
+    wire = bytes.fromhex("83cd0004 12345678 00000000 23456789 0a6161fe")
+    assert bytes(packet) == wire
+    assert compound.parse(wire) == [packet]
+
+
+def test_bitrate_notification_of_rfc_5104() -> None:
+    # §4.2.2.1: FMT 4; nothing is limited where no entry follows
+    assert bytes(BitrateNotification(0x12345678, ())) == bytes.fromhex("84cd0002 12345678 00000000")
+    assert compound.parse(bytes.fromhex("84cd0002 12345678 00000000")) == [BitrateNotification(0x12345678, ())]
+
+
+@pytest.mark.parametrize(
+    ("bitrate", "written"),
+    [(0, 0), (131_071, 131_071), (131_072, 131_072), (131_073, 131_072), (1_000_001, 1_000_000), (1 << 79, 1 << 79)],
+)
+def test_a_limit_is_never_written_higher_than_it_is(bitrate: int, written: int) -> None:
+    (packet,) = compound.parse(bytes(BitrateRequest(1, (Limit(2, bitrate, 40),))))
+    assert packet == BitrateRequest(1, (Limit(2, written, 40),))
+
+
+@pytest.mark.parametrize(
+    "wire", ["83cd0002 12345678 00000000", "83cd0003 12345678 00000000 23456789", "84cd0001 12345678"]
+)
+def test_bitrate_requests_that_are_none(wire: str) -> None:
+    with pytest.raises(ProtocolError):
+        compound.parse(bytes.fromhex(wire))
+
+
 def test_sdes_text_that_is_not_utf_8() -> None:
     data = bytes.fromhex("81ca0003 00000001 0103ff41 0a000000")
     (packet,) = compound.parse(data)
@@ -219,6 +261,8 @@ def test_sdes_chunks_end_in_a_null_on_a_word(size: int) -> None:
     [
         ReceiverReport(1, (ReportBlock(0, 0, 0, 0, 0),) * 32),
         App(1, 32, b"name"),
+        BitrateRequest(1, (Limit(2, 1 << 80),)),
+        BitrateRequest(1, (Limit(2, 1, 512),)),
         App(1, 0, b"long name"),
         App(1, 0, b"name", b"abc"),
         SourceDescription((SdesChunk(1, (SdesItem(sdes.CNAME, "x" * 256),)),)),

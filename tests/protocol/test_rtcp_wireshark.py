@@ -18,6 +18,7 @@ from protocol.rtcp.report_block import ReportBlock
 from protocol.rtcp.rr import ReceiverReport
 from protocol.rtcp.sdes import SdesChunk, SdesItem, SourceDescription
 from protocol.rtcp.sr import SenderReport
+from protocol.rtcp.tmmbr import BitrateRequest, Limit
 
 PORT = 5005
 BLOCK = ReportBlock(0x0B0B0B0B, 25, -3, 0x0002_1234, 77, 0xB705_2000, 0x0005_4000)
@@ -34,36 +35,41 @@ DATAGRAMS: list[list[RtcpPacket]] = [
     [ReceiverReport(0x0A0A0A0A, (BLOCK, BLOCK)), SOURCE, Nack(0x0A0A0A0A, 0x0B0B0B0B, (1000, 1001, 1004, 1041))],
     [ReceiverReport(0x0A0A0A0A), SOURCE, PictureLossIndication(0x0A0A0A0A, 0x0B0B0B0B)],
     [ReceiverReport(0x0A0A0A0A), SOURCE, FullIntraRequest(0x0A0A0A0A, ((0x0B0B0B0B, 7), (0x0C0C0C0C, 255)))],
+    [ReceiverReport(0x0A0A0A0A), SOURCE, BitrateRequest(0x0A0A0A0A, (Limit(0x0B0B0B0B, 312_000, 40),))],
 ]
 
-# field name: what each of the four datagrams must show, all occurrences in order
+# field name: what each of the five datagrams must show, all occurrences in order
 EXPECTED = {
-    "rtcp.pt": ["200,202,204,203", "201,202,205", "201,202,206", "201,202,206"],
-    "rtcp.rc": ["1", "2", "0", "0"],
-    "rtcp.timestamp.ntp.msw": [str(0xEEAE6377), "", "", ""],
-    "rtcp.timestamp.ntp.lsw": [str(0x05E353F7), "", "", ""],
-    "rtcp.timestamp.rtp": [str(0xFEDCBA98), "", "", ""],
-    "rtcp.sender.packetcount": ["100", "", "", ""],
-    "rtcp.sender.octetcount": ["54321", "", "", ""],
-    "rtcp.ssrc.fraction": ["25", "25,25", "", ""],
-    "rtcp.ssrc.cum_nr": ["-3", "-3,-3", "", ""],
-    "rtcp.ssrc.ext_high": [str(0x21234), f"{0x21234},{0x21234}", "", ""],
-    "rtcp.ssrc.jitter": ["77", "77,77", "", ""],
-    "rtcp.ssrc.lsr": [str(0xB7052000), f"{0xB7052000},{0xB7052000}", "", ""],
-    "rtcp.ssrc.dlsr": [str(0x54000), f"{0x54000},{0x54000}", "", ""],
-    "rtcp.sdes.text": ["a@b,tool,done", "a@b,tool", "a@b,tool", "a@b,tool"],
-    "rtcp.app.name": ["SCST", "", "", ""],
-    "rtcp.app.subtype": ["0", "", "", ""],
-    "rtcp.app.data": [bytes(RANGE.to_app())[12:].hex(), "", "", ""],
-    "rtcp.rtpfb.nack_pid": ["", "1000,1001,1004,1041", "", ""],  # Wireshark lists every packet the pairs name
-    "rtcp.rtpfb.nack_blp": ["", "0x0009,0x0000", "", ""],
-    "rtcp.psfb.fmt": ["", "", "1", "4"],
-    "rtcp.mediassrc": ["", "0x0b0b0b0b", "0x0b0b0b0b", "0x00000000"],
-    "rtcp.psfb.fir.fci.ssrc": ["", "", "", "0x0b0b0b0b,0x0c0c0c0c"],
-    "rtcp.psfb.fir.fci.csn": ["", "", "", "7,255"],
-    "rtcp.length_check": ["1", "1", "1", "1"],
-    "_ws.expert": ["", "", "", ""],
-    "_ws.malformed": ["", "", "", ""],
+    "rtcp.pt": ["200,202,204,203", "201,202,205", "201,202,206", "201,202,206", "201,202,205"],
+    "rtcp.rc": ["1", "2", "0", "0", "0"],
+    "rtcp.timestamp.ntp.msw": [str(0xEEAE6377), "", "", "", ""],
+    "rtcp.timestamp.ntp.lsw": [str(0x05E353F7), "", "", "", ""],
+    "rtcp.timestamp.rtp": [str(0xFEDCBA98), "", "", "", ""],
+    "rtcp.sender.packetcount": ["100", "", "", "", ""],
+    "rtcp.sender.octetcount": ["54321", "", "", "", ""],
+    "rtcp.ssrc.fraction": ["25", "25,25", "", "", ""],
+    "rtcp.ssrc.cum_nr": ["-3", "-3,-3", "", "", ""],
+    "rtcp.ssrc.ext_high": [str(0x21234), f"{0x21234},{0x21234}", "", "", ""],
+    "rtcp.ssrc.jitter": ["77", "77,77", "", "", ""],
+    "rtcp.ssrc.lsr": [str(0xB7052000), f"{0xB7052000},{0xB7052000}", "", "", ""],
+    "rtcp.ssrc.dlsr": [str(0x54000), f"{0x54000},{0x54000}", "", "", ""],
+    "rtcp.sdes.text": ["a@b,tool,done", "a@b,tool", "a@b,tool", "a@b,tool", "a@b,tool"],
+    "rtcp.app.name": ["SCST", "", "", "", ""],
+    "rtcp.app.subtype": ["0", "", "", "", ""],
+    "rtcp.app.data": [bytes(RANGE.to_app())[12:].hex(), "", "", "", ""],
+    "rtcp.rtpfb.nack_pid": ["", "1000,1001,1004,1041", "", "", ""],  # Wireshark lists every packet the pairs name
+    "rtcp.rtpfb.nack_blp": ["", "0x0009,0x0000", "", "", ""],
+    "rtcp.psfb.fmt": ["", "", "1", "4", ""],
+    "rtcp.mediassrc": ["", "0x0b0b0b0b", "0x0b0b0b0b", "0x00000000", "0x00000000"],
+    "rtcp.psfb.fir.fci.ssrc": ["", "", "", "0x0b0b0b0b,0x0c0c0c0c", ""],
+    "rtcp.psfb.fir.fci.csn": ["", "", "", "7,255", ""],
+    "rtcp.length_check": ["1", "1", "1", "1", "1"],
+    "_ws.expert": ["", "", "", "", ""],
+    "_ws.malformed": ["", "", "", "", ""],
+    "rtcp.rtpfb.tmmbr.fci.ssrc": ["", "", "", "", "0x0b0b0b0b"],
+    "rtcp.rtpfb.tmmbr.fci.exp": ["", "", "", "", "2"],
+    "rtcp.rtpfb.tmmbr.fci.mantissa": ["", "", "", "", "78000"],
+    "rtcp.rtpfb.tmmbr.fci.measuredoverhead": ["", "", "", "", "40"],
 }
 
 
