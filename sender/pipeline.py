@@ -264,6 +264,7 @@ def _connect(
             random=numbers,
             max_datagram=config.max_datagram,
             repair=config.repair.kind,
+            fec=config.repair.fec,
             from_target=target.comes_from,
         )
         for each, target in zip(streams, transport.targets, strict=True)
@@ -284,14 +285,15 @@ def _address(
     forms: Sequence[StreamConfig], target: TargetPaths, numbers: random.Random, *, repair: bool
 ) -> list[StreamConfig]:
     """The streams of one target: each with an SSRC of its own (RFC 3550 §8), and one for its retransmissions."""
-    ssrcs = numbers.sample(range(1, 1 << 32), 2 * len(forms))
+    ssrcs = iter(numbers.sample(range(1, 1 << 32), 3 * len(forms)))
     of = {apt: payload_type for payload_type, apt in registry.DEFAULT_RTX_PAYLOAD_TYPES.items()}
     return [
         replace(
-            form, ssrc=ssrc, rtp_path=target.rtp(form.media), rtcp_path=target.rtcp(form.media),
-            rtx_payload_type=of.get(form.payload_type) if repair else None, rtx_ssrc=rtx_ssrc,
+            form, ssrc=next(ssrcs), rtp_path=target.rtp(form.media), rtcp_path=target.rtcp(form.media),
+            rtx_payload_type=of.get(form.payload_type) if repair else None, rtx_ssrc=next(ssrcs),
+            fec_ssrc=next(ssrcs) if repair else None,
         )
-        for form, ssrc, rtx_ssrc in zip(forms, ssrcs[::2], ssrcs[1::2], strict=True)
+        for form in forms
     ]  # fmt: skip
 
 

@@ -101,15 +101,17 @@ class SenderSession:
         random: Random,
         max_datagram: int = 1200,
         repair: Repair = "none",
+        fec: float | None = None,
         from_target: Callable[[Hashable], bool] = lambda _: True,
     ) -> None:
         """`wall`: Unix time at `now`, ns. `max_datagram`: bytes of UDP payload. `from_target`: whether what came along
-        a path comes from where media goes: repair is sent to nobody else's wish."""
+        a path comes from where media goes: repair is sent to nobody else's wish. `fec`: octets of repair packets for
+        each of media that the user decided on; None: as receivers wish."""
         if repair == "none":
-            streams = [replace(config, rtx_payload_type=None) for config in streams]
+            streams = [replace(config, rtx_payload_type=None, fec_ssrc=None) for config in streams]
         room = max_payload(max_datagram)
         self._streams = [OutgoingStream(config, random, room, wall - now) for config in streams]
-        self._repair, self._from_target, self._offers = repair, from_target, Offers()
+        self._repair, self._fec, self._from_target, self._offers = repair, fec, from_target, Offers()
         self._by_ssrc = {stream.config.ssrc: index for index, stream in enumerate(self._streams)}
         self._audio_first = sorted(self._streams, key=lambda stream: stream.config.media != "audio")
         self._cname = cname
@@ -355,6 +357,7 @@ class SenderSession:
                 self._handle_report_part(message, now)
             case RepairOffer() if message.ssrc in self._peers and message.media_ssrc in self._by_ssrc:
                 self._offers.hear(message)
+                self._streams[self._by_ssrc[message.media_ssrc]].wish(self._offers.about(message.media_ssrc), self._fec)
             case _:
                 self._discard("app_unknown")
 

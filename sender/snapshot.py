@@ -72,6 +72,8 @@ class StreamStatistics:
     """what receivers said beside it."""
     repair: RepairStatistics | None = None
     """None where there is none."""
+    ahead: tuple[int, int] | None = None
+    """Reed–Solomon repair packets, and octets of UDP payload in them; None: they are ruled out."""
 
 
 @dataclass(frozen=True, slots=True)

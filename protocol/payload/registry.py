@@ -63,6 +63,9 @@ between our two ends: what a receiver assumes that was given no SDP."""
 DEFAULT_RTX_PAYLOAD_TYPES: Mapping[int, int] = {112: 96, 113: 97, 114: 98, 115: 99, 116: 100}
 """payload type of retransmissions (RFC 4588): that of the originals (`apt`)."""
 
+RED_PAYLOAD_TYPE, FEC_PAYLOAD_TYPE = 101, 102
+"""of redundant sound (RFC 2198), and of Reed–Solomon repair packets, which name the stream they are about."""
+
 
 def packetizer(encoding: str, clock_rate: int, channels: int, parameters: Parameters) -> Packetizer:
     """A new packetizer; encoding names are compared without case. Raises Unsupported or Malformed."""

@@ -34,12 +34,14 @@ class RepairOffer:
     """FEC it wishes for, in 1/256 of the media; 0: none."""
     red_depth: int = 0
     """earlier packets that it wishes repeated in each."""
+    fec_frames: int = 0
+    """frames that FEC should cover; 0: as the sender likes."""
     deadline_ms: int = 0
     """how long after a packet of least transit it can wait for repair."""
 
     def to_app(self) -> App:
         flags = _RTX * self.rtx | _FEC * self.fec | _RED * self.red
-        wishes = self.fec_share, self.red_depth, 0, self.deadline_ms, 0
+        wishes = self.fec_share, self.red_depth, self.fec_frames, self.deadline_ms, 0
         return App(self.ssrc, OFFER, NAME, _OFFER.pack(self.media_ssrc, flags, *wishes))
 
 
@@ -50,7 +52,6 @@ def parse(app: App) -> RepairOffer | None:
         return None
     if len(app.data) < _OFFER.size:
         raise Truncated("rtcp_repair_offer", f"{len(app.data)} octets where {_OFFER.size} are needed")
-    media, flags, fec_share, red_depth, _, deadline_ms, _ = _OFFER.unpack_from(app.data)
-    return RepairOffer(
-        app.ssrc, media, bool(flags & _RTX), bool(flags & _FEC), bool(flags & _RED), fec_share, red_depth, deadline_ms
-    )
+    media, flags, fec_share, red_depth, fec_frames, deadline_ms, _ = _OFFER.unpack_from(app.data)
+    takes = bool(flags & _RTX), bool(flags & _FEC), bool(flags & _RED)
+    return RepairOffer(app.ssrc, media, *takes, fec_share, red_depth, fec_frames, deadline_ms)

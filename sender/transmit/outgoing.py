@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from random import Random
 
 from protocol import rtx
 from protocol.errors import ProtocolError
+from protocol.fec.payload import OVERHEAD
 from protocol.ntp import middle_32, ntp_from_unix, round_trip_ns
 from protocol.rtcp.range import SenderRange
+from protocol.rtcp.repair_offer import RepairOffer
 from protocol.rtcp.report_block import ReportBlock
 from protocol.rtcp.sr import SenderReport
 from protocol.rtp import HEADER_SIZE
 from sender.media import AccessUnit
 from sender.snapshot import Reception, StreamStatistics
+from sender.transmit.ahead import Ahead
 from sender.transmit.clock import MediaClock
 from sender.transmit.extended import ExtendedReports
 from sender.transmit.pacer import Pacer
@@ -30,8 +34,10 @@ class OutgoingStream:
 
     def __init__(self, config: StreamConfig, random: Random, max_payload: int, wall_offset: int) -> None:
         self.config = config
-        room = max_payload - (rtx.OVERHEAD if config.rtx_payload_type is not None else 0)
-        self._packetizer = RtpPacketizer(config, random, room)
+        self._overhead = 0 if config.rtx_payload_type is None else rtx.OVERHEAD
+        if config.fec_ssrc is not None:
+            self._overhead = OVERHEAD
+        self._packetizer = RtpPacketizer(config, random, max_payload - self._overhead)
         self._pacer = Pacer(0 if config.media == "audio" else config.frame_interval // 3)
         self._clock = MediaClock(config.clock_rate)
         self._wall_offset = wall_offset
@@ -46,6 +52,9 @@ class OutgoingStream:
         self._reception: Reception | None = None
         self.extended = ExtendedReports()
         self.repair = self._retransmission(random)
+        self._ahead: Ahead | None = None
+        if config.fec_ssrc is not None:
+            self._ahead = Ahead(config, config.fec_ssrc, random.randrange(1 << 15), max_payload + HEADER_SIZE)
 
     def _retransmission(self, random: Random) -> Retransmission | None:
         """Its numbers begin at random, like the media's."""
@@ -81,9 +90,19 @@ class OutgoingStream:
             self._first_time = now
         if self.repair is not None:
             self.repair.sent(due, now)
+        repair: list[bytes] = []
+        if self._ahead is not None:
+            due = self._ahead.wrap(due)
+            repair = self._ahead.protect(due)
         self._popped += len(due)
         self._popped_octets += sum(map(len, due)) - HEADER_SIZE * len(due)
-        return due
+        return due + repair
+
+    def wish(self, offers: Sequence[RepairOffer], fec: float | None) -> None:
+        """What the receivers of this stream want ahead of need; `fec`: the share that the user decided on."""
+        if self._ahead is not None:
+            self._ahead.wish(offers, fec)
+            self._packetizer.max_payload = self._ahead.max_datagram - HEADER_SIZE - self._overhead
 
     def flush(self, now: int) -> None:
         """Nothing waits any more."""
@@ -187,5 +206,6 @@ class OutgoingStream:
             rtt_ms=None if self._rtt is None else self._rtt / 1e6,
             reception=self._reception,
             extended=self.extended.all(),
+            ahead=None if self._ahead is None else (self._ahead.packets, self._ahead.octets),
             repair=None if self.repair is None else self.repair.statistics(),
         )

@@ -28,7 +28,7 @@ class RtpPacketizer:
         self._payloads = registry.packetizer(*layout)
         self._durations = registry.depacketizer(*layout)
         self._config = config
-        self._max_payload = max_payload
+        self.max_payload = max_payload
         self.first_sequence = random.randrange(1 << 15)
         self.timestamp_offset = random.getrandbits(32)
         self.next_sequence = self.first_sequence
@@ -38,7 +38,7 @@ class RtpPacketizer:
 
     def packetize(self, unit: AccessUnit) -> list[bytes]:
         """The datagrams of one unit; none for an empty one. Raises ProtocolError when the format cannot carry it."""
-        payloads = self._payloads.packetize(unit.data, self._max_payload)
+        payloads = self._payloads.packetize(unit.data, self.max_payload)
         if not payloads:
             return []
         if self._config.media != "audio":

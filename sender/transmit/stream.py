@@ -28,6 +28,8 @@ class StreamConfig:
     rtx_payload_type: int | None = None
     """of retransmissions; None: there are none."""
     rtx_ssrc: int = 0
+    fec_ssrc: int | None = None
+    """of Reed–Solomon repair packets; None: nothing is sent ahead of need."""
     rtp_path: Hashable = None
     rtcp_path: Hashable = None
     """opaque: where the transport sends RTP and RTCP."""
