@@ -108,6 +108,7 @@ def _stream(target: TargetSnapshot, stream: StreamStatistics) -> dict[str, objec
         "reception": _reception(stream.reception),
         "extended": [_extended(told) for told in stream.extended],
         "repair": None if stream.repair is None else _repair(stream.repair),
+        "fec": None if stream.ahead is None else dict(zip(("packets", "octets"), stream.ahead, strict=True)),
         "frames": {
             "sent": stream.units,
             "key_frames": stream.key_frames,
