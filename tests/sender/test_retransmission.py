@@ -44,7 +44,7 @@ def test_what_is_asked_for_comes_again_at_once() -> None:
 
 def test_reasons_to_refuse() -> None:
     stream = sending(10)
-    stream.answer([FIRST + 10 & 0xFFFF, FIRST - 1, 30_000], 50 * MS)
+    stream.answer([FIRST + 10 & 0xFFFF, FIRST - 1, FIRST - 1000], 50 * MS)
     assert stream.pop(50 * MS) == []
     assert stream.statistics().refused == {"never_sent": 1, "too_old": 2}
 

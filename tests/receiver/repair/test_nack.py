@@ -24,7 +24,7 @@ def came(nacks: Nacks, number: int, timestamp: int, at: int, *, marker: bool = F
     )  # fmt: skip
 
 
-def whenever(timestamp: int) -> int:
+def whenever(_timestamp: int) -> int:
     """No deadline."""
     return 1 << 62
 
