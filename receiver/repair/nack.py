@@ -137,9 +137,10 @@ class Nacks:
         low, high = sorted((self._timestamp, timestamp))
         slack = 0 if self._single or low == high else self._clock_rate  # pictures may be sent in another order
         steps = until - self._highest
+        of_next = self._cadence.whole and not self._single and high - low < self._clock_rate // 10
         for step in range(1, steps):
             number = self._highest + step
-            between = self._timestamp + (timestamp - self._timestamp) * step // steps
+            between = timestamp if of_next else self._timestamp + (timestamp - self._timestamp) * step // steps
             known = self._waiting.get(number)
             if known is None and number not in self._settled:
                 self._waiting[number] = _Missing(between, low - slack, high + slack, now, due)
@@ -194,6 +195,13 @@ class Nacks:
             self._cadence.repaired(timestamp, marker, now)
             self._highest, self._timestamp = number, timestamp
         return ""
+
+    def restored(self, number: int) -> None:
+        """It was repaired otherwise."""
+        missing = self._waiting.pop(number, None)
+        if missing is not None:
+            missing.repaired = True
+            self._settled[number] = missing
 
     # -- what is asked for ------------------------------------------------------------------------------------
 

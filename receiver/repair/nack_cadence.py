@@ -59,6 +59,11 @@ class Cadence:
             self._interval = ticks
         self._timestamp, self._frame = timestamp, arrival
 
+    @property
+    def whole(self) -> bool:
+        """The newest packet was the last of its frame."""
+        return self._whole
+
     def overdue(self) -> tuple[int, int] | None:
         """When the packet after the newest is late, and its timestamp as far as can be said; None: nobody can say."""
         if self._timestamp is None:
