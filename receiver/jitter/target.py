@@ -1,7 +1,7 @@
 """How long to wait: the target delay of the jitter buffer, a policy that can be replaced.
 
 Lateness is a frame's last arrival minus the moment a packet of least transit would have arrived: the delay
-that this frame needed. All times are ns.
+that this frame needed, the time of its repair included. All times are ns.
 """
 
 from __future__ import annotations
@@ -11,22 +11,31 @@ from typing import Protocol
 import numpy as np
 
 from receiver.config import Latency
+from receiver.jitter.experts import MILLISECOND, Cost, Experts
 
-MILLISECOND = 1_000_000
-_WINDOW = 512
-"""observations: at least 10 s of 20 ms audio, 17 s of 30 fps video."""
-_START = 16
-"""observations after which the delay no longer falls as freely as it rises."""
-_FALL_PER_SECOND = 4 * MILLISECOND
-"""what a resampler bound to 0.5 % can follow."""
+STRETCH = 0.25
+"""by which playing may be slowed down or sped up to move the playout: 5 ms in a packet of 20."""
+_OVERDUE = 10 * MILLISECOND
+_HEADROOM = 1.3
+"""for sound: how much longer than it was seen to be an outage is counted, since those to come may be longer. What was
+reordered or repaired is counted as it was: the next will take as long."""
 _HALF_REFRESH = 8 * MILLISECOND
 """of a screen with 60 pictures a second, which a picture may miss its moment by without being seen to."""
-_LEAP = 200 * MILLISECOND
-"""too much to be resampled away: sound leaps over that in one cut."""
+_SECOND = 1_000 * MILLISECOND
+_AGAIN = 10 * _SECOND
+"""ns after an outage in which another is no accident."""
+_CEILING = 2 * _SECOND
+_WINDOW = 512
+"""pictures: 17 s at 30 a second."""
+_FEW = 16
+"""pictures after which one may be an exception."""
 
 
 class TargetDelay(Protocol):
     """The delay between a packet of least transit and its playout, and how much longer a hole may hold it up."""
+
+    def awaited(self, lateness: int, now: int) -> None:
+        """Sound came at `now`, newer than all that came before. Call it before it is judged whether it is late."""
 
     def observe(self, lateness: int, now: int) -> None:
         """One frame, complete at `now`, needed this much delay. Call it in the order of capture, late frames apart."""
@@ -50,6 +59,9 @@ class FixedDelay:
     def __init__(self, delay: int) -> None:
         self.delay = delay
 
+    def awaited(self, lateness: int, now: int) -> None:
+        """Nothing is stretched."""
+
     def observe(self, lateness: int, now: int) -> None:
         """A fixed delay learns nothing."""
 
@@ -57,76 +69,142 @@ class FixedDelay:
         """It stands above the least transit, whatever that is."""
 
 
-class AdaptiveDelay:
-    """The quantile of recent lateness that leaves `late_share` of the frames behind: up at once, down slowly.
+class Tail:
+    """The lateness that all but a small share of the last pictures stayed below, and all but one of a few."""
 
-    A path that stands still for a moment makes a row of frames late that then come quicker than they were captured.
-    That is one event and counts as one frame, so a single spike costs itself only and leaves no delay behind; spikes
-    that come again and again are waited for.
+    def __init__(self, share: float) -> None:
+        self._share = share
+        self._recent = np.zeros(_WINDOW, np.int64)
+        self._count = 0
+        self.lateness = 0
+
+    def observe(self, lateness: int) -> None:
+        self._recent[self._count % _WINDOW] = lateness
+        self._count += 1
+        filled = min(self._count, _WINDOW)
+        exceptions = max(int(self._share * filled), int(self._share > 0 and filled > _FEW))
+        rank = filled - 1 - exceptions
+        self.lateness = int(np.partition(self._recent[:filled], rank)[rank])
+
+    def shift(self, slower: int) -> None:
+        self._recent -= slower
+        self.lateness -= slower
+
+
+class AdaptiveDelay:
+    """The delay that was cheapest of late (see `experts`), approached no quicker than playing can be stretched.
+
+    - A path that stands still for a moment makes a row of frames late that then come quicker than they were captured.
+      That is one event and counts as one frame, unless there was another just before: a single spike costs itself and
+      leaves next to no delay behind, spikes that come again and again are waited for.
+    - While sound is overdue, what is left of it is played slower, and a gap goes on a little longer: part of what has
+      been waited for by the time it comes (adaptive media playout: Steinbach, Färber, Girod, ICIP 2001).
+    - Sound that is late while nothing drains took a longer way, and so will what follows. Then the delay rises at
+      once: the gap is there anyway.
     """
 
     def __init__(
-        self, *, late_share: float, margin: int, start: int, unnoticed: int = 0, ceiling: int = 2_000 * MILLISECOND
+        self,
+        cost: Cost,
+        *,
+        margin: int,
+        start: int,
+        headroom: float = 1.0,
+        unnoticed: int = 0,
+        tail: Tail | None = None,
     ) -> None:
-        """`unnoticed`: lateness that is none, because nobody sees it."""
-        self._quantile = 1 - late_share
-        self._margin = margin
-        self._unnoticed = unnoticed
-        self._ceiling = ceiling
-        self._recent = np.zeros(_WINDOW, np.int64)
-        self._count = 0
-        self._last = (0, 0)
+        """`unnoticed`: lateness that is none, because nobody sees it. `tail`: so long a hole is worth waiting for."""
+        self._experts = Experts(cost)
+        self._margin, self._headroom, self._unnoticed, self._tail = margin, headroom, unnoticed, tail
+        self._last: tuple[int, int] | None = None
         """lateness and moment of the frame before."""
+        self._heard: int | None = None
+        """when the newest sound came."""
+        self._outage: int | None = None
+        """when the last row of late frames began."""
+        self._again = False
+        """it was not the first within a short time."""
         self._changed: int | None = None
         self._needed = start
-        """the delay with which so many frames come in time."""
+        """the delay with which enough frames come in time."""
 
     @property
     def delay(self) -> int:
-        return max(0, self._needed - self._unnoticed)
+        return self._needed
 
     @property
     def patience(self) -> int:
-        return self._needed - self.delay + max(10 * MILLISECOND, self._needed // 2)
+        needed = self._needed if self._tail is None else max(self._needed, self._tail.lateness + self._margin)
+        return needed - self._needed + max(10 * MILLISECOND, needed // 2)
+
+    def awaited(self, lateness: int, now: int) -> None:
+        silence = 0 if self._heard is None else max(0, now - self._heard)
+        self._heard = now
+        overdue = min(silence, _SECOND, lateness - max(_OVERDUE, self._needed // 4))
+        if overdue > 0 and self._needed < lateness:
+            self._needed = min(_CEILING, self._needed + round(overdue * STRETCH / (1 + STRETCH)))
+            self._changed = now
+        if lateness > self._needed and not self._follows(lateness, now):
+            self._needed = max(self._needed, min(lateness, self._wanted()))
 
     def observe(self, lateness: int, now: int) -> None:
-        if self._follows(lateness, now):
-            return
-        self._recent[self._count % _WINDOW] = lateness
-        self._count += 1
-        wanted = self._wanted()
+        if not self._follows(lateness, now):
+            self._begin(lateness, now)
+            if self._tail is not None:
+                self._tail.observe(lateness)
+            self._learn(lateness, now)
+        elif self._again:
+            self._learn(lateness, now)
+        self._last = lateness, now
         elapsed = 0 if self._changed is None else max(0, now - self._changed)
         self._changed = now if self._changed is None else max(now, self._changed)
-        fall = _FALL_PER_SECOND * elapsed // 1_000_000_000
-        at_once = wanted > self._needed or self._needed - wanted > _LEAP or self._count <= _START
-        self._needed = wanted if at_once else max(wanted, self._needed - fall)
+        step = round(STRETCH * elapsed)
+        self._needed = min(max(self._wanted(), self._needed - step), self._needed + step)
+
+    def _begin(self, lateness: int, now: int) -> None:
+        """A frame that came in no queue, whether late or not."""
+        if lateness > self._needed:
+            self._again = self._outage is not None and now - self._outage < _AGAIN
+            self._outage = now
+
+    def _learn(self, lateness: int, now: int) -> None:
+        counted = round(lateness * self._headroom) if now == self._heard else lateness
+        self._experts.observe(max(0, counted - self._unnoticed))
 
     def _follows(self, lateness: int, now: int) -> bool:
         """Whether it stood in the same queue as the frame before: it came after at most half the time that lies
         between their captures, which is the time that passed and what the lateness fell by."""
-        (lateness_before, before), self._last = self._last, (lateness, now)
-        return self._count > 0 and now - before <= lateness_before - lateness
+        if self._last is None:
+            return False
+        lateness_before, before = self._last
+        return now - before <= lateness_before - lateness
 
     def _wanted(self) -> int:
-        filled = min(self._count, _WINDOW)
-        spikes = int(self._quantile < 1 and filled > _START)  # one costs itself only, also in a short time
-        rank = min(filled - 1 - spikes, int(self._quantile * filled))
-        lateness = int(np.partition(self._recent[:filled], rank)[rank])
-        return min(self._ceiling, max(0, lateness) + self._margin)
+        return min(_CEILING, round(self._experts.best) + self._margin)
 
     def rebase(self, slower: int) -> None:
-        self._recent -= slower
-        self._last = self._last[0] - slower, self._last[1]
+        self._experts.shift(round(slower * self._headroom))
+        if self._tail is not None:
+            self._tail.shift(slower)
+        if self._last is not None:
+            self._last = self._last[0] - slower, self._last[1]
         self._needed = max(self._margin, self._needed - slower)
 
 
 def policy(latency: Latency, media: str) -> TargetDelay:
-    """What `--latency` means for a stream. A late picture is still shown, late sound is lost: audio waits longer."""
+    """What `--latency` means for a stream. Late sound is lost: a percent of it is worth 10 ms of delay (quick, 0), 49
+    (0.3) or 2000 (safe, 1). A late picture is still shown: a ms of that is worth 1, 2.5 or 20 ms of waiting, so that
+    none, 60 % or 95 % of them come in time."""
     if latency.fixed is not None:
         return FixedDelay(latency.fixed)
-    ease = (1 - latency.caution) ** 2
     if media == "audio":
-        return AdaptiveDelay(late_share=0.01 * ease, margin=2 * MILLISECOND, start=20 * MILLISECOND)
+        late = _SECOND * 200**latency.caution
+        cost = Cost(late=late, decisive=late / 3)
+        return AdaptiveDelay(cost, headroom=_HEADROOM, margin=2 * MILLISECOND, start=20 * MILLISECOND)
     return AdaptiveDelay(
-        late_share=0.05 * ease, margin=MILLISECOND // 2, start=10 * MILLISECOND, unnoticed=_HALF_REFRESH
+        Cost(lateness=20**latency.caution),
+        margin=0,
+        start=10 * MILLISECOND,
+        unnoticed=_HALF_REFRESH,
+        tail=Tail(0.05 * (1 - latency.caution) ** 2),
     )

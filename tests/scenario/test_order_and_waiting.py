@@ -69,7 +69,7 @@ def test_the_wait_follows_the_jitter_up_within_a_second_and_comes_down_in_the_ca
     assert missed < 30, "of 500, half of them in the first second"
     p.forward.change(Conditions(delay=60 * MS))
     p.run(told.sound(40 * SECOND, first=1000))
-    assert target() < 5 * MS, "calm again"
+    assert target() < 8 * MS, "calm again"
     assert told.stream(p, "audio").ledger.missed <= missed + 1
     told.assert_balanced(p)
 
@@ -99,7 +99,7 @@ def test_spikes_that_come_again_and_again_are_waited_for() -> None:
     assert told.stream(p, "audio").target < 5 * MS
     p.forward.change(Conditions(delay=20 * MS, hold=dict.fromkeys(range(1000, 6000, 20), 80 * MS), only=rtp_only))
     p.run(told.sound(20 * SECOND, first=1000))
-    assert 80 * MS <= told.stream(p, "audio").target < 90 * MS
+    assert 80 * MS <= told.stream(p, "audio").target < 95 * MS
 
 
 def held_up(p: pair.Pair) -> list[int]:
@@ -123,7 +123,7 @@ def test_behind_a_hole_an_adaptive_wait_is_bounded() -> None:
     p = pair.meet(conditions, seed=3)
     p.run(traffic.together(traffic.video(20 * SECOND), traffic.audio(20 * SECOND, stream=1)))
     p.finish()
-    assert max(held_up(p)) < 50 * MS
+    assert max(held_up(p)) < 65 * MS
     told.assert_true(p)
 
 

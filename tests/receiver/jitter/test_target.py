@@ -22,8 +22,9 @@ def sound() -> AdaptiveDelay:
 
 
 def feed(target: AdaptiveDelay, lateness: Iterable[int], start: int = 0) -> int:
-    """One packet each 20 ms; ns at which the next is captured."""
+    """One packet each 20 ms, in order; ns at which the next is captured."""
     for late in lateness:
+        target.awaited(int(late), start + int(late))
         target.observe(int(late), start + int(late))
         start += PACKET
     return start
@@ -53,40 +54,84 @@ def test_it_covers_all_but_its_share_of_the_jitter() -> None:
     lateness = np.random.default_rng(1).gamma(2.0, 8.0, 3000) * MS
     feed(target, lateness)
     assert np.mean(lateness[-500:] > target.delay) < 0.02
-    assert target.delay < lateness[-600:].max() + 2 * MS
+    assert target.delay < 1.5 * lateness[-600:].max()
 
 
-def test_it_rises_within_a_second_and_falls_no_quicker_than_sound_can_follow() -> None:
+def test_steady_jitter_is_waited_for_steadily() -> None:
+    target = sound()
+    delays = []
+    now = 0
+    for late in np.random.default_rng(4).uniform(0, 40 * MS, 3000):
+        now = feed(target, [late], now)
+        delays.append(target.delay / MS)
+    assert np.std(delays[1000:]) < 4
+
+
+def test_it_rises_within_a_second_and_moves_no_quicker_than_sound_can_be_stretched() -> None:
+    """After jitter of 80 ms, in calm: a quarter of the time that passes."""
     target = sound()
     now = feed(target, [0] * 600)
     now = feed(target, np.random.default_rng(2).uniform(0, 80 * MS, 50), now)
-    high = target.delay
-    assert high > 60 * MS
+    assert target.delay > 60 * MS
     steps = []
     for _ in range(1500):
         before = target.delay
         now = feed(target, [0], now)
         steps.append(before - target.delay)
-    assert target.delay <= 2 * MS
-    assert max(steps) <= PACKET * 4 // 1000 + 1, "4 ms a second"
+    assert target.delay <= 3 * MS
+    assert max(steps[1:]) <= PACKET // 4 + 1
 
 
 @pytest.mark.parametrize("length", [1, 5, 15])
-def test_one_spike_moves_nothing(length: int) -> None:
+def test_one_spike_leaves_next_to_nothing_behind(length: int) -> None:
     target = sound()
     now = feed(target, [0] * 100)
     before = target.delay
     now = feed(target, spike(length), now)
-    feed(target, [0] * 10, now)
-    assert target.delay == before
+    feed(target, [0] * 50, now)
+    assert target.delay <= before + 10 * MS
 
 
 def test_spikes_each_second_are_waited_for() -> None:
     target = sound()
     now = 0
-    for _ in range(10):
+    for _ in range(20):
         now = feed(target, [0] * 45 + spike(5), now)
+    feed(target, [0] * 45, now)
     assert target.delay >= 100 * MS
+
+
+def test_repairs_are_waited_for_when_that_is_cheaper() -> None:
+    """One packet in twenty complete 49 ms late, after others: lost they would cost 245 ms, waiting costs 49. One in
+    a thousand is not worth it."""
+    for every, least, most in ((20, 49, 60), (1000, 0, 10)):
+        target = sound()
+        for number in range(4000):
+            late = 49 * MS if number % every == 7 else 0
+            target.observe(late, number * PACKET + late)
+        assert least * MS <= target.delay <= most * MS
+
+
+def test_sound_that_is_late_for_good_is_waited_for_at_once() -> None:
+    """A way longer by 200 ms."""
+    target = sound()
+    now = feed(target, [0] * 300)
+    late = 0
+    for _ in range(50):
+        target.awaited(200 * MS, now + 200 * MS)
+        late += target.delay < 200 * MS
+        target.observe(200 * MS, now + 200 * MS)
+        now += PACKET
+    assert late <= 10
+
+
+def test_while_sound_is_overdue_the_rest_is_stretched() -> None:
+    """Nothing comes for 200 ms: a fifth of that, from when the packet was overdue by 10 ms, is played slower."""
+    target = sound()
+    now = feed(target, [0] * 300)
+    before = target.delay
+    target.awaited(200 * MS, now + 200 * MS)
+    assert target.delay == before + (200 - 10) * MS // 5
 
 
 def test_a_slower_path_raises_it_until_the_least_transit_is_known_to_have_grown() -> None:
@@ -95,16 +140,17 @@ def test_a_slower_path_raises_it_until_the_least_transit_is_known_to_have_grown(
     before = target.delay
     now = feed(target, [200 * MS] * 150, now)
     assert target.delay >= 200 * MS
+    high = target.delay
     target.rebase(200 * MS)
-    assert target.delay == before
-    feed(target, [0] * 100, now)
-    assert target.delay == before
+    assert target.delay == high - 200 * MS, "playout does not move"
+    feed(target, [0] * 200, now)
+    assert target.delay <= before + 10 * MS
 
 
 def test_it_is_bounded() -> None:
     target = sound()
-    feed(target, [3600 * SECOND] * 50)
-    assert target.delay == 2 * SECOND
+    feed(target, [3600 * SECOND] * 500)
+    assert SECOND // 2 <= target.delay <= 2 * SECOND
 
 
 def test_caution_waits_longer() -> None:
