@@ -17,7 +17,7 @@ from sender.session import Repair
 from sender.transmit.retransmission import FLOOR, SHARE
 from tests.support.clock import MILLISECOND, SECOND
 from tests.support.netem import Conditions, GilbertElliott, rtp_only
-from tests.support.pair import ADAPTIVE, REPAIRED, Pair, meet
+from tests.support.pair import ADAPTIVE, REPAIRED, Pair, make_sender, meet
 from tests.support.traffic import audio, frame_number, together, video
 
 WAY = 20 * MILLISECOND
@@ -150,8 +150,7 @@ def test_nothing_is_sent_to_who_announced_nothing() -> None:
 def test_a_sender_that_does_not_answer_is_not_waited_for_long() -> None:
     pair = streamed(Conditions(delay=WAY, loss=0.05), repair="auto", seconds=10)
     silent = meet(Conditions(delay=WAY, loss=0.05), streams=REPAIRED, repair="auto", seed=7)
-    assert silent.sender is not None
-    silent.sender._repair = "none"  # as a version without it would
+    silent.sender = make_sender(silent.clock, silent.sender_clock, REPAIRED, 7)  # says nothing of what it does not do
     silent.run(together(video(10 * SECOND), audio(10 * SECOND, stream=1)))
     assert of(pair, "video").ledger.recovered_rtx > 0
     late = [wait for number, wait in whole(silent) if number > 150]
