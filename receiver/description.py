@@ -38,6 +38,11 @@ def retransmissions(config: ReceiverConfig) -> dict[int, int]:
     return {pt: apt for pt, apt in known.items() if pt not in media and apt in media}
 
 
+def ahead(config: ReceiverConfig, payload_type: int) -> int | None:
+    """The payload type of what is sent ahead of need; None where it is ruled out, or means something else."""
+    return None if config.repair.kind != "auto" or payload_type in formats(config) else payload_type
+
+
 def read_description(path: str) -> tuple[Listen, Mapping[int, Format]]:
     """Raises UsageError in one line where the file cannot be read or describes nothing playable."""
     try:

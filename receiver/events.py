@@ -84,6 +84,19 @@ class KeyFrameRequested:
 
 
 @dataclass(frozen=True, slots=True)
+class RepairPlanned:
+    """Another repair suits a stream from now on."""
+
+    key: StreamKey
+    time: int
+    why: str
+    """what was seen, and what is done about it."""
+
+    def __str__(self) -> str:
+        return f"repair: {self.why}"
+
+
+@dataclass(frozen=True, slots=True)
 class AllEnded:
     """Every stream has ended, or is silent and will be: nothing is to be expected but another sender."""
 
@@ -127,6 +140,7 @@ Event = (
     | StreamSilent
     | StreamResumed
     | KeyFrameRequested
+    | RepairPlanned
     | AllEnded
     | ReportDue
     | PeerReport
@@ -139,6 +153,7 @@ KINDS: dict[type, str] = {
     StreamSilent: "stream_silent",
     StreamResumed: "stream_resumed",
     KeyFrameRequested: "key_frame_request",
+    RepairPlanned: "repair",
     AllEnded: "all_ended",
     ReportDue: "report_due",
     PeerReport: "peer_report",

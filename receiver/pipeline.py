@@ -13,11 +13,12 @@ from typing import Any
 
 from protocol import peer_report
 from protocol.errors import FatalError, NoPeerError, ProtocolError
+from protocol.payload.registry import FEC_PAYLOAD_TYPE, RED_PAYLOAD_TYPE
 from receiver import libraries
 from receiver.capture.recorded import RecordedSession
 from receiver.capture.writing import Capture
 from receiver.config import ReceiverConfig
-from receiver.description import formats, retransmissions
+from receiver.description import ahead, formats, retransmissions
 from receiver.events import (
     KINDS,
     AllEnded,
@@ -30,6 +31,7 @@ from receiver.events import (
     StreamSilent,
     StreamStarted,
 )  # fmt: skip
+from receiver.gathering import GatheringSession
 from receiver.media import AccessUnit, StreamKey
 from receiver.network import Network
 from receiver.outputs import open_outputs
@@ -107,7 +109,8 @@ class Receiver:
         name = socket.gethostname()
         asked = SessionConfig(
             formats(config), config.latency, config.ssrc, name, rtcp_path, reports=True,
-            rtx=retransmissions(config), rtx_ssrcs=config.listen.rtx_ssrcs,
+            rtx=retransmissions(config), rtx_ssrcs=config.listen.rtx_ssrcs, fec=ahead(config, FEC_PAYLOAD_TYPE),
+            red=ahead(config, RED_PAYLOAD_TYPE), fec_share=config.repair.fec,
         )  # fmt: skip
         session = self._session = self._open_session(asked)
         self._dashboard = self._open_dashboard(config.dashboard) if config.dashboard else None
@@ -117,7 +120,7 @@ class Receiver:
 
     def _open_session(self, asked: SessionConfig) -> ReceiverSession:
         if self._capture is None:
-            return ReceiverSession(asked, self._began)
+            return GatheringSession(asked, self._began)
         self._capture.kernel_drops = self._transport.kernel_drops_total
         facts = {"kernel_drops_exact": not self._config.gro, "configuration": self._config.given}
         return RecordedSession(asked, self._began, self._capture, facts)

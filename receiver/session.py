@@ -30,11 +30,12 @@ from protocol.rtcp.xr import ExtendedReport
 from protocol.rtp import REASONS, Headers, parse_batch, rows_by_ssrc, rtcp_mask
 from receiver.account.local import LocalDrop
 from receiver.config import Latency
-from receiver.events import Event, Goodbye, KeyFrameRequested, StreamEnded, StreamStarted
+from receiver.events import Event, Goodbye, KeyFrameRequested, RepairPlanned, StreamEnded, StreamStarted
 from receiver.jitter.target import policy
 from receiver.lip_sync import LipSync
 from receiver.media import AccessUnit, Format, StreamKey
 from receiver.presence import Presence
+from receiver.repair.opening import Opening
 from receiver.repair.rtx import Retransmissions
 from receiver.rtcp.answers import Answers
 from receiver.rtcp.exchange import echo_to
@@ -65,6 +66,11 @@ class SessionConfig:
     """where RTCP goes; None: back to where each sender's comes from."""
     rtx: Mapping[int, int] = field(default_factory=dict)
     """payload types of retransmissions, with those of their originals; none of them: nothing is asked for again."""
+    fec: int | None = None
+    red: int | None = None
+    """payload types of Reed–Solomon repair packets and of redundant sound; None: there are none."""
+    fec_share: float | None = None
+    """of repair packets for each packet of media, that the user decided on; None: as planned."""
     rtx_ssrcs: Mapping[int, int] = field(default_factory=dict)
     """SSRCs of retransmissions, with those of their originals, as far as a description names them."""
     reports: bool = False
@@ -91,7 +97,8 @@ class ReceiverSession:
         self._ssrc = self._random.getrandbits(32)
         self._began = now
         self._playable = np.array([pt in config.formats for pt in range(128)])
-        self._sources = Sources(self._open_source, self._forget)
+        self._sources = Sources(self._open_source, self._forget, self._parse)
+        self._opening = Opening(config.fec, config.red, self._sources)
         self._retransmissions = Retransmissions(config.rtx, config.rtx_ssrcs, self._sources)
         self._ended: list[StreamStatistics] = []
         self._forgotten = 0
@@ -158,9 +165,12 @@ class ReceiverSession:
         self._output.events += self._presence.fell_silent(self._alive(), now)
         self._lip_sync.synchronise()
         self._sources.tidy(now)
-        self._answers.tune(now)
         for stream in self._alive():
             stream.close_numbers(now)
+            if why := stream.plan(now):
+                self._output.events.append(RepairPlanned(stream.key, now, why))
+                self._answers.offer_again(stream.key)
+        self._answers.tune(now)
 
     def poll(self) -> SessionOutput:
         """What is to be sent, decoded and told now."""
@@ -171,7 +181,7 @@ class ReceiverSession:
         """Monotonic ns of the next `handle_timeout`."""
         last_tick = self._next_tick - TICK
         times = [self._next_tick, self._answers.next_time(last_tick), self._farewell.next_time()]
-        times += [time for stream in self._alive() for time in (stream.next_deadline(), stream.next_request())]
+        times += [time for stream in self._waited_for() for time in (stream.next_deadline(), stream.next_request())]
         times += [source.ends_at for source in self._sources]
         return min(time for time in times if time is not None)
 
@@ -218,7 +228,7 @@ class ReceiverSession:
             dict(self._unparsed + Counter(unconfirmed=self._sources.unconfirmed)),
             self._kernel_drops,
             self._forgotten,
-            dict(self._retransmissions.unmatched),
+            dict(self._retransmissions.unmatched + self._opening.unmatched),
             self._lip_sync.planned_skew(),
         )
 
@@ -234,6 +244,23 @@ class ReceiverSession:
 
     def _handle_rtp(self, headers: Headers, media: NDArray[np.bool_], batch: Batch, now: int) -> None:
         good = media & (headers.reason == 0)
+        opened = self._opening.open(headers, batch)
+        repair = self._opening.repair_packets(headers)
+        if repair is not None:
+            repair &= good
+            good &= ~repair
+        self._handle_media(headers, media, good, batch, now)
+        self._opening.repeat(opened)
+        if repair is not None:
+            self._opening.repair(headers, np.flatnonzero(repair), batch)
+        if opened or repair is not None:
+            for stream in self._alive():
+                self._output.units += stream.advance(now)
+
+    def _handle_media(
+        self, headers: Headers, media: NDArray[np.bool_], good: NDArray[np.bool_], batch: Batch, now: int
+    ) -> None:
+        """The `good` ones, originals and retransmissions; `media` are all that are no RTCP."""
         if self._config.rtx and (again := good & self._retransmissions.among(headers)).any():
             self._retransmissions.receive(headers, np.flatnonzero(again), batch)
             good &= ~again
@@ -289,6 +316,12 @@ class ReceiverSession:
             self._output.units += source.stream.take_units()
             self._output.events += self._presence.heard(source.stream, now)
 
+    def _parse(self, batch: Batch) -> Headers:
+        """Headers of packets that had to wait."""
+        headers = parse_batch(batch)
+        self._opening.open(headers, batch)
+        return headers
+
     def _open_source(self, ssrc: int, payload_type: int, path: Hashable, now: int) -> Source:
         return Source(ssrc, payload_type, self._config.formats, path, self._open_stream, self._began, now)
 
@@ -310,7 +343,9 @@ class ReceiverSession:
         wait = None
         if payload_type in self._config.rtx.values():
             wait = REPAIR_WAIT if latency.fixed is None else latency.fixed
-        return Stream(key, form, payload_type, depacketizer, policy(latency, form.media), now, wait)
+        return Stream(
+            key, form, payload_type, depacketizer, policy(latency, form.media), now, wait, self._config.fec_share
+        )
 
     def _started(self, source: Source, now: int) -> None:
         assert source.stream is not None
@@ -391,6 +426,10 @@ class ReceiverSession:
 
     def _alive(self) -> list[Stream]:
         return [stream for source in self._sources if (stream := source.playing) is not None]
+
+    def _waited_for(self) -> list[Stream]:
+        """Those of which something may fall due at a moment."""
+        return self._alive()
 
     def _end_sources(self, sources: list[Source], now: int, why: str = "") -> None:
         """These. A sender of ours of whose streams none is left wants our report, once they have been played."""

@@ -14,9 +14,9 @@ from protocol.rtp import Headers, parse_batch
 from receiver.candidates import Candidates
 from receiver.source import Source
 
-MAX_SOURCES = 64
-"""at once."""
-CROWDED = MAX_SOURCES // 2
+MAX_SOURCES = 1024
+"""at once: 140 kB each."""
+CROWDED = 32
 """sources from which on a new one has to prove itself."""
 PROOF = 8
 """packets, or a sender report, that prove it; otherwise two will do (RFC 3550 A.1)."""
@@ -37,9 +37,12 @@ class Sources:
     """`open_source(ssrc, payload type, path, now)` makes one; `forget(source, now)` is told of those that make room."""
 
     def __init__(
-        self, open_source: Callable[[int, int, Hashable, int], Source], forget: Callable[[Source, int], None]
+        self,
+        open_source: Callable[[int, int, Hashable, int], Source],
+        forget: Callable[[Source, int], None],
+        parse: Callable[[Batch], Headers] = parse_batch,
     ) -> None:
-        self._open, self._forget = open_source, forget
+        self._open, self._forget, self._parse = open_source, forget, parse
         self._known: dict[int, Source] = {}
         self._candidates = Candidates()
 
@@ -113,7 +116,7 @@ class Sources:
         waiting = self._candidates.take(ssrc)
         if waiting is None:
             return []
-        headers = parse_batch(waiting)
+        headers = self._parse(waiting)
         source = self._admit(ssrc, headers.payload_type[0], waiting.path, now)
         return [Heard(source, headers, waiting.arrival_times, waiting)]
 

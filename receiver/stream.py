@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from itertools import zip_longest
 
 import numpy as np
@@ -25,7 +26,10 @@ from receiver.jitter.framing import Framing
 from receiver.jitter.target import TargetDelay
 from receiver.jitter.together import together
 from receiver.media import AccessUnit, Format, StreamKey
-from receiver.repair.repair import Repair, original
+from receiver.repair.ahead import Ahead
+from receiver.repair.forward import Restored
+from receiver.repair.planning import Seen
+from receiver.repair.repair import Repair, original, packet
 from receiver.statistics import StreamStatistics as StreamStatistics
 
 MAX_CONCEALED = 25
@@ -55,8 +59,10 @@ class Stream:
         target: TargetDelay,
         now: int,
         repair_wait: int | None = None,
+        fec_share: float | None = None,
     ) -> None:
-        """`repair_wait`: ns after the least transit for which repair is waited for, at most; None: there is none."""
+        """`repair_wait`: ns after the least transit for which repair is waited for, at most; None: there is none.
+        `fec_share`: of repair packets, that the user decided on."""
         self.key, self.format, self.payload_type = key, form, payload_type
         self.started = self.last_arrival = now
         self.extra = 0
@@ -91,7 +97,10 @@ class Stream:
         self._buffer_delay = self._emitted = self._playout_delay = 0
         self._playout_delays = Histogram()
         self._unusable: Counter[str] = Counter()
-        self.repair = None if repair_wait is None else Repair(form.clock_rate, repair_wait, sound=self._is_sound)
+        self.repair: Repair | None = None
+        if repair_wait is not None:
+            ahead = Ahead(key.ssrc, payload_type, self._framing.duration)
+            self.repair = Repair(form.clock_rate, repair_wait, ahead, fec_share, sound=self._is_sound)
 
     # -- in ---------------------------------------------------------------------------------------------------
 
@@ -163,6 +172,7 @@ class Stream:
             self._learn_from_late(useful)
         if self.repair is not None and len(useful):
             self.repair.nacks.came(useful)
+            self._restore(self.repair.ahead.came(useful), int(useful.arrival_time[-1]))
 
     def _miss(self, until: int) -> None:
         """Sound after its deadline was missed by the listener, also where no later packet overtook it."""
@@ -199,10 +209,46 @@ class Stream:
         in_time = arrival <= (self.playout_time(timestamp) if self._is_sound else self._repair_deadline(timestamp))
         in_time = in_time and bool(self.ledger.recover(np.array([number]), "rtx")[0])
         repair.decided(in_time=in_time)
+        again = original(number, timestamp, marker, payload, arrival)
         if in_time:
-            self._buffer.insert(original(number, timestamp, marker, payload, arrival))
+            self._buffer.insert(again)
         elif self._is_sound:
             self._learn(timestamp, arrival)
+        self._restore(repair.ahead.came(again), arrival)
+
+    def sent_ahead(self, sequence_number: int, payload: bytes, arrival: int) -> None:
+        """A repair packet about this stream, with its own number."""
+        if self.repair is not None:
+            self._restore(self.repair.ahead.repair(sequence_number, payload, arrival), arrival)
+
+    def repeated(self, sequence_number: int, timestamp: int, payload: bytes, arrival: int) -> None:
+        """A packet that came repeats earlier ones; number, timestamp and payload as they came."""
+        if self.repair is not None:
+            number = self.repair.nacks.extended(sequence_number)
+            timestamp = self.newest_timestamp + difference(timestamp, self.newest_timestamp & 0xFFFF_FFFF, 32)
+            self._restore(self.repair.ahead.repeated(number, timestamp, payload), arrival)
+
+    def _restore(self, found: Iterable[Restored], arrival: int) -> None:
+        """They fill their places, and are no measure of the path."""
+        assert self.repair is not None
+        for number, timestamp, marker, payload in found:
+            self.repair.nacks.restored(number)
+            in_time = arrival <= (self.playout_time(timestamp) if self._is_sound else self._repair_deadline(timestamp))
+            if in_time and self.ledger.recover(np.array([number]), "fec")[0]:
+                self._buffer.insert(packet(number, timestamp, marker, payload, arrival))
+            elif self._is_sound:
+                self._learn(timestamp, arrival)
+
+    def plan(self, now: int) -> str:
+        """Look at what repair suits; the reason where that is something new, else empty."""
+        reception = self.ledger.reception()
+        if self.repair is None or reception is None:
+            return ""
+        expected, missing = reception.expected, max(0, reception.expected - reception.received)
+        lengths = self.ledger.loss_runs()
+        run = sum(length * count for length, count in lengths.items()) / max(1, sum(lengths.values()))
+        seen = Seen(now, expected, missing, self._emitted, now - self.started, run, self._round_trip)
+        return self.repair.planning.plan.why if self.repair.planning.look(seen) else ""
 
     def asked_for(self, osn: int) -> bool:
         """Whether a retransmission of this 16-bit number may come."""
@@ -263,14 +309,21 @@ class Stream:
         if self._predicted and not self._decodable:
             patience = max(patience, FIRST_WAIT - self._target.delay)
         deadline = self.playout_time(timestamp) + patience
-        return max(deadline, self._repair_deadline(timestamp)) if self._repair_comes() else deadline
+        return deadline if self.repair is None or self._is_sound else max(deadline, self._until_repaired(timestamp))
 
-    def _repair_comes(self) -> bool:
-        """Pictures wait for the repair of the hole in front. Sound does not: what follows it would be late too."""
-        if self._is_sound or self.repair is None or not self.repair.nacks.waiting:
-            return False
+    def _until_repaired(self, timestamp: int) -> int:
+        """How long the hole in front may still be repaired; 0: it will not be. Only pictures wait for that: what
+        follows late sound would be late too."""
+        repair = self.repair
+        assert repair is not None
+        if not repair.nacks.waiting and not repair.ahead.expected(self.last_arrival):
+            return 0
         missing = self._buffer.first_missing()
-        return missing is not None and self.repair.nacks.waits_for(missing)
+        if missing is not None and repair.nacks.waits_for(missing):
+            return self._repair_deadline(timestamp)
+        if repair.ahead.expected(self.last_arrival):
+            return self.clock.local_time(timestamp) + repair.planning.hold
+        return 0
 
     def _repair_deadline(self, timestamp: int) -> int:
         """Until when a repair is of use, for sound also to learn how much later it would have to be played."""

@@ -12,8 +12,6 @@ from protocol.serial import difference
 from receiver.jitter.runs import Packets
 from receiver.repair.fec import FecStatistics, Rebuilder, Rebuilt
 
-RECENT = 1_000_000_000
-"""ns after a repair packet in which another is expected."""
 _HEADER = struct.Struct("!BBHII")
 
 

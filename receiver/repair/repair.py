@@ -1,4 +1,4 @@
-"""Repair of one stream by retransmission: what is asked for, what comes of it, and how long it is waited for."""
+"""Repair of one stream: what is asked for, what comes of it, and how long it is waited for."""
 
 from __future__ import annotations
 
@@ -9,15 +9,19 @@ import numpy as np
 
 from protocol import rtx
 from receiver.jitter.runs import Packets
+from receiver.repair.ahead import Ahead
 from receiver.repair.nack import Nacks
 from receiver.repair.nack_counts import NackCounts
+from receiver.repair.planning import Planning
 
 
 class Repair:
     """`wait`: ns after the least transit for which repair is waited for, at most."""
 
-    def __init__(self, clock_rate: int, wait: int, *, sound: bool) -> None:
-        self.wait = wait
+    def __init__(self, clock_rate: int, wait: int, ahead: Ahead, share: float | None, *, sound: bool) -> None:
+        """`share`: of repair packets, that the user decided on; None: as planned."""
+        self.wait, self.ahead = wait, ahead
+        self.planning = Planning(wait, share, sound=sound)
         self.nacks = Nacks(clock_rate, every_packet_is_a_frame=sound)
         self._repaired = self._late = self._packets = self._octets = 0
         self._refused: Counter[str] = Counter()
@@ -46,7 +50,12 @@ class Repair:
 
 def original(number: int, timestamp: int, marker: bool, payload: bytes, arrival: int) -> Packets:
     """The packet that an RTX payload brings back; `number` extended, `timestamp` unwrapped."""
+    return packet(number, timestamp, marker, payload[rtx.OVERHEAD :], arrival)
+
+
+def packet(number: int, timestamp: int, marker: bool, payload: bytes, arrival: int) -> Packets:
+    """One packet for the jitter buffer; `number` extended, `timestamp` unwrapped."""
     return Packets(
         np.array([number]), np.array([timestamp]), np.array([marker]), np.array([arrival]),
-        np.array([rtx.OVERHEAD]), np.array([len(payload) - rtx.OVERHEAD]), np.frombuffer(payload, np.uint8),
+        np.array([0]), np.array([len(payload)]), np.frombuffer(payload, np.uint8),
     )  # fmt: skip

@@ -12,6 +12,7 @@ from protocol.rtcp.nack import Nack
 from protocol.rtcp.range import RangeAcknowledgement, SenderRange
 from protocol.rtcp.repair_offer import RepairOffer
 from receiver.media import StreamKey
+from receiver.repair.planner import Plan
 from receiver.rtcp.extended import Extended
 from receiver.rtcp.feedback import Feedback, ReportInput
 from receiver.source import Source
@@ -72,9 +73,13 @@ class Answers:
         """What repair they can use."""
         repaired = [(stream.key.ssrc, stream.repair) for stream in streams if stream.repair is not None]
         return [
-            RepairOffer(self._ssrc, ssrc, rtx=True, deadline_ms=min(0xFFFF, repair.wait // 1_000_000)).to_app()
+            _offer(self._ssrc, ssrc, repair.planning.plan, repair.wait).to_app()
             for ssrc, repair in repaired[:MAX_OFFERS]
         ]
+
+    def offer_again(self, key: StreamKey) -> None:
+        """What repair this stream can use has changed; `tune` says so."""
+        self._offered = {(offered, path) for offered, path in self._offered if offered != key}
 
     def nacks(self, now: int) -> list[Transmission]:
         """Requests for retransmission that are due, one datagram for each far end."""
@@ -149,3 +154,17 @@ class Answers:
                 report = None if last is None else (last[0].ntp_timestamp, last[1])
                 inputs.append(ReportInput(source.ssrc, reception, stream.delay.jitter_ticks, report))
         return inputs
+
+
+def _offer(ssrc: int, media_ssrc: int, plan: Plan, wait: int) -> RepairOffer:
+    return RepairOffer(
+        ssrc,
+        media_ssrc,
+        rtx=True,
+        fec=True,
+        red=True,
+        fec_share=min(255, round(256 * plan.fec_share)),
+        red_depth=plan.red_depth,
+        fec_frames=plan.fec_frames if plan.fec_share else 0,
+        deadline_ms=min(0xFFFF, wait // 1_000_000),
+    )

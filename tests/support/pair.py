@@ -13,7 +13,12 @@ from random import Random
 import numpy as np
 
 from protocol.datagram import Batch, Transmission
-from protocol.payload.registry import DEFAULT_PAYLOAD_TYPES, DEFAULT_RTX_PAYLOAD_TYPES
+from protocol.payload.registry import (
+    DEFAULT_PAYLOAD_TYPES,
+    DEFAULT_RTX_PAYLOAD_TYPES,
+    FEC_PAYLOAD_TYPE,
+    RED_PAYLOAD_TYPE,
+)
 from receiver.config import Latency
 from receiver.media import AccessUnit, Format
 from receiver.session import ReceiverSession, SessionConfig
@@ -167,10 +172,10 @@ CLEAN, ADAPTIVE = Conditions(), Latency()
 VIDEO = StreamConfig("video", "H264", 96, 90_000, 0x11111111, SECOND // 30, 2_000_000)
 AUDIO = StreamConfig("audio", "opus", 97, 48_000, 0x22222222, 20 * MILLISECOND, 64_000, channels=2)
 REPAIRED = (
-    replace(VIDEO, rtx_payload_type=112, rtx_ssrc=0x33333333),
-    replace(AUDIO, rtx_payload_type=113, rtx_ssrc=0x44444444),
+    replace(VIDEO, rtx_payload_type=112, rtx_ssrc=0x33333333, fec_ssrc=0x55555555),
+    replace(AUDIO, rtx_payload_type=113, rtx_ssrc=0x44444444, fec_ssrc=0x66666666),
 )
-"""the same with retransmission."""
+"""the same with every repair."""
 
 
 def meet(
@@ -210,7 +215,9 @@ def make_receiver(clock: VirtualClock, latency: Latency, seed: int, *, repair: b
     """A receiver that starts now, with the default payload types."""
     formats = {number: Format(*described) for number, described in DEFAULT_PAYLOAD_TYPES.items()}
     rtx = DEFAULT_RTX_PAYLOAD_TYPES if repair else {}
-    return ReceiverSession(SessionConfig(formats, latency, cname="receiver@test", seed=seed, rtx=rtx), clock.now)
+    fec, red = (FEC_PAYLOAD_TYPE, RED_PAYLOAD_TYPE) if repair else (None, None)
+    config = SessionConfig(formats, latency, cname="receiver@test", seed=seed, rtx=rtx, fec=fec, red=red)
+    return ReceiverSession(config, clock.now)
 
 
 def _transmit(transmissions: Iterable[Transmission], link: Link, now: int) -> None:

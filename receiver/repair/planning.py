@@ -1,0 +1,91 @@
+"""Which repair a stream asks for: the plan, made anew from what the last seconds were like."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import NamedTuple
+
+from protocol.shares import wilson
+from receiver.repair.planner import Plan, Situation, plan
+
+_WINDOW = 10_000_000_000
+"""ns of loss that a plan is made of: short enough to follow a path, long enough to know a few percent."""
+_FEWEST = 10
+"""frames before which their spacing is not known."""
+_USUAL = 33_000_000
+_NOTICEABLE = 0.05
+"""of the media: a share that differs by less is no new plan."""
+
+
+class Seen(NamedTuple):
+    """One stream at one moment, as counted."""
+
+    now: int
+    """monotonic ns."""
+    expected: int
+    """packets, to the highest number that came."""
+    missing: int
+    """of them have not come, by whatever way they may be repaired."""
+    frames: int
+    """that were handed out."""
+    elapsed: int
+    """ns since the stream began."""
+    run: float
+    """mean length of loss runs."""
+    round_trip: int | None
+
+
+class Planning:
+    """Of one stream. `share`: of repair packets, that the user decided on; None: as the plan says."""
+
+    def __init__(self, wait: int, share: float | None, *, sound: bool) -> None:
+        self._wait, self._share, self._sound = wait, share, sound
+        self._history: deque[tuple[int, int, int]] = deque()
+        """(moment, packets expected, missing)."""
+        self._interval = _USUAL
+        self.plan = Plan(nack=True, fec_share=share or 0.0, why="nothing is lost")
+
+    def look(self, seen: Seen, *, congested: bool = False) -> bool:
+        """Whether there is a new plan."""
+        self._history.append((seen.now, seen.expected, seen.missing))
+        while seen.now - self._history[0][0] > _WINDOW:
+            self._history.popleft()
+        if seen.frames >= _FEWEST:
+            self._interval = seen.elapsed // seen.frames
+        made = self._as_decided(plan(self._situation(seen, congested)))
+        before, self.plan = self.plan, made
+        if _same(before, made):
+            self.plan = before
+        return self.plan is not before
+
+    @property
+    def hold(self) -> int:
+        """ns after its least transit for which a frame may still be repaired by what was sent ahead."""
+        return min(self._wait, (self.plan.fec_frames + 1) * self._interval)
+
+    def _situation(self, seen: Seen, congested: bool) -> Situation:
+        _, expected, missing = self._history[0]
+        lost = max(0, seen.missing - missing)
+        return Situation(
+            sound=self._sound,
+            round_trip=seen.round_trip,
+            wait=self._wait,
+            loss=wilson(lost, max(lost, seen.expected - expected))[1] if lost else 0.0,
+            run=max(1.0, seen.run),
+            packets_per_frame=seen.expected / seen.frames if seen.frames else 1.0,
+            frame_interval=self._interval,
+            congested=congested,
+        )
+
+    def _as_decided(self, made: Plan) -> Plan:
+        if self._share is None:
+            return made
+        return Plan(made.nack, self._share, made.fec_frames, 0, made.why)
+
+
+def _same(one: Plan, other: Plan) -> bool:
+    """But for the words, and what nobody would notice."""
+    alike = (one.nack, one.fec_frames, one.red_depth) == (other.nack, other.fec_frames, other.red_depth)
+    none = one.fec_share == 0 or other.fec_share == 0
+    near = one.fec_share == other.fec_share if none else abs(one.fec_share - other.fec_share) < _NOTICEABLE
+    return one.why == other.why or (alike and near)
