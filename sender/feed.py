@@ -58,15 +58,18 @@ class Feed(Generic[T]):
         close: Callable[[], None],
         *,
         request_key_frame: Callable[[], None] = lambda: None,
+        rate: tuple[int, Callable[[int], None]] | None = None,
         skipped: Callable[[], int] = lambda: 0,
         flush: Callable[[], list[AccessUnit]] = list,
         finish: Callable[[], None] = lambda: None,
         log: Callable[[str], None],
     ) -> None:
-        """`close` ends a `read` in progress; `skipped` counts what the source itself left out; `flush` gives what the
-        encoder holds when the source has ended; `finish` comes last."""
+        """`rate`: the bit/s that were asked for, and what sets others; None: they cannot be set. `close` ends a `read`
+        in progress; `skipped` counts what the source itself left out; `flush` gives what the encoder holds when the
+        source has ended; `finish` comes last."""
         self.media = media
         self.request_key_frame = request_key_frame
+        self.rate = rate
         self._read, self._encode, self._flush = read, encode, flush
         self._close, self._finish = close, finish
         self._skipped, self._log = skipped, log

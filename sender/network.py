@@ -13,14 +13,17 @@ from protocol.datagram import Batch
 from protocol.errors import ProtocolError
 from sender.feed import Feed, Outbox
 from sender.session import Event as SessionEvent
-from sender.session import KeyFrameRequested, PeerLeft, PeerReport, PeerSeen, SenderSession
+from sender.session import KeyFrameRequested, PeerLeft, PeerReport, PeerSeen, RateLimited, SenderSession
 from sender.snapshot import Event, Snapshot, TargetSnapshot
 from sender.transmit.key_frames import KeyFrameGate
+from sender.transmit.rate import VideoRate
 from sender.transport import Path, Transport
 
 _PUBLISH = 500_000_000  # ns between snapshots
 _QUIET = 3_000_000_000  # ns without a refusal after which somebody listens: systems send few, but one a second
 _MAX_EVENTS = 1000
+_FALL = 0.95
+"""of a limit, that is worth an event."""
 _MAX_REPORTS = 64
 """of receivers, for each target."""
 
@@ -38,6 +41,8 @@ class _Target:
     """somebody answered, or took what was sent for a while without a refusal."""
     peers: dict[int, dict[str, Any]] = field(default_factory=dict)
     """receivers' reports, by SSRC."""
+    limits: dict[int, int] = field(default_factory=dict)
+    """bit/s of streams that are limited, as they were told: the highest since the last fall."""
 
     def handle_sent(self, path: Path, now: int) -> None:
         self.first_sent.setdefault(path, now)
@@ -84,6 +89,7 @@ class Network:
         self._outbox = outbox
         self._feeds = feeds
         self._gates = [KeyFrameGate() for _ in feeds]
+        self._rates = [None if feed.rate is None else VideoRate(feed.rate[0]) for feed in feeds]
         self._start = start
         self._log = log
         self._verbose = verbose
@@ -163,6 +169,8 @@ class Network:
             case KeyFrameRequested(stream, why):
                 self._gates[stream].request()
                 self._note(now, "key_frame_request", f"{why} at {target.name}")
+            case RateLimited():
+                self._limit(target, event, now)
             case PeerSeen(ssrc):
                 target.reached = True
                 self._note(now, "peer_seen", f"{ssrc:#010x} at {target.name}", f"{target.name} answers")
@@ -172,6 +180,34 @@ class Network:
                 because = f": {reason}" if reason else ""
                 line = f"{target.name} says goodbye{because}"
                 self._note(now, "peer_left", f"{ssrc:#010x} at {target.name}{because}", line)
+
+    def _limit(self, target: _Target, event: RateLimited, now: int) -> None:
+        """Only pictures follow, and only if they are encoded here."""
+        feed, rate = self._feeds[event.stream], self._rates[event.stream]
+        self._tell_limit(target, event, now, follows=rate is not None)
+        if feed.rate is None or rate is None:
+            return
+        rate.limit(target.name, event.bitrate)
+        if (bitrate := rate.take()) is not None:
+            feed.rate[1](bitrate)
+
+    def _tell_limit(self, target: _Target, event: RateLimited, now: int, *, follows: bool) -> None:
+        """Its beginning, each fall worth a word, and its end."""
+        told, bitrate = target.limits.get(event.stream), event.bitrate
+        if bitrate is None:
+            if told is not None:
+                del target.limits[event.stream]
+                self._note(
+                    now, "rate", f"no limit any more at {target.name}", f"{target.name} takes all of the video again"
+                )
+            return
+        target.limits[event.stream] = bitrate if told is None else max(told, bitrate)
+        if told is not None and bitrate > _FALL * told:
+            return
+        target.limits[event.stream] = bitrate
+        takes = f"{target.name} takes {bitrate / 1000:.0f} kbit/s of the video: {event.why}"
+        takes += "" if follows else "; what is copied cannot follow"
+        self._note(now, "rate", takes, takes if told is None else None)
 
     def _handle_report(self, target: _Target, event: PeerReport, now: int) -> None:
         """A receiver has said how it went, and is told the same from here."""

@@ -168,6 +168,7 @@ def _plan_video(config: SenderConfig, source: VideoSource, log: Log) -> tuple[Fe
         encoder.encode,
         limited.close,
         request_key_frame=encoder.request_key_frame,
+        rate=(config.video_bitrate, encoder.set_bitrate),
         skipped=lambda: _left_out(source),
         finish=encoder.close,
         log=log,

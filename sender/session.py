@@ -27,8 +27,15 @@ from protocol.rtcp.report_pieces import PieceAcknowledgement, ReportPiece
 from protocol.rtcp.rr import ReceiverReport
 from protocol.rtcp.sdes import SourceDescription
 from protocol.rtcp.sr import SenderReport
+from protocol.rtcp.tmmbr import BitrateNotification, BitrateRequest
 from protocol.rtcp.xr import Block, ExtendedReport, ReferenceTime, RunLengths, StatisticsSummary, VoipMetrics
 from protocol.rtp import rtcp_mask
+from sender.events import Event as Event
+from sender.events import KeyFrameRequested as KeyFrameRequested
+from sender.events import PeerLeft as PeerLeft
+from sender.events import PeerReport as PeerReport
+from sender.events import PeerSeen as PeerSeen
+from sender.events import RateLimited as RateLimited
 from sender.media import AccessUnit
 from sender.snapshot import SenderStatistics as SenderStatistics
 from sender.transmit.farewell import Farewell
@@ -43,41 +50,6 @@ from sender.transmit.stream import StreamConfig as StreamConfig
 _MAX_PEERS = 1024
 Repair = Literal["auto", "nack", "none"]
 """Who gets repair: those who announced that they take it; everybody who asks (RFC 4585, 4588); nobody."""
-
-
-@dataclass(frozen=True, slots=True)
-class KeyFrameRequested:
-    """A receiver cannot decode until the next key frame of this stream."""
-
-    stream: int
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class PeerSeen:
-    """A receiver was heard for the first time."""
-
-    ssrc: int
-
-
-@dataclass(frozen=True, slots=True)
-class PeerLeft:
-    """A receiver said goodbye."""
-
-    ssrc: int
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class PeerReport:
-    """A receiver's report, as it came."""
-
-    ssrc: int
-    """of the receiver."""
-    data: bytes
-
-
-Event = KeyFrameRequested | PeerSeen | PeerLeft | PeerReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +126,8 @@ class SenderSession:
             for packet in packets:
                 if isinstance(packet, Nack):
                     self._handle_nack(packet, now, near=near)
+                elif isinstance(packet, BitrateRequest):
+                    self._handle_bitrate_request(packet, now, near=near)
                 else:
                     self._handle_packet(packet, int(batch.arrival_times[index]), now)
 
@@ -256,7 +230,11 @@ class SenderSession:
 
     def _report(self, stream: OutgoingStream, now: int, *, final: bool = False, goodbye: bool = False) -> Transmission:
         report, sent = stream.sender_report(now), stream.range(final=final)
-        data = compound_report(report, self._cname, sent, self._references.echo(now), goodbye=goodbye)
+        index = self._by_ssrc[stream.config.ssrc]
+        self._follow_limits(index, now)
+        limit = stream.rate.lowest(now)
+        limits = None if limit is None else BitrateNotification(stream.config.ssrc, (limit,))
+        data = compound_report(report, self._cname, sent, self._references.echo(now), goodbye=goodbye, limits=limits)
         self._schedule.count(len(data))
         return Transmission([data], stream.config.rtcp_path)
 
@@ -340,6 +318,22 @@ class SenderSession:
         else:
             repair.answer(nack.sequence_numbers, now)
 
+    def _handle_bitrate_request(self, request: BitrateRequest, now: int, *, near: bool) -> None:
+        for limit in request.limits:
+            index = self._by_ssrc.get(limit.ssrc)
+            if index is None:
+                self._discard("request_for_other_source")
+            elif not near or request.sender_ssrc not in self._peers:
+                self._discard("limit_from_elsewhere")
+            else:
+                self._streams[index].rate.request(request.sender_ssrc, limit, now)
+                self._follow_limits(index, now)
+
+    def _follow_limits(self, index: int, now: int) -> None:
+        stream = self._streams[index]
+        if stream.config.media == "video" and (change := stream.follow_limits(now)) is not None:
+            self._events.append(RateLimited(index, *change))
+
     def _takes_rtx(self, receiver: int, media: int) -> bool:
         offer = self._offers.of(receiver, media)
         return self._repair == "nack" or (offer is not None and offer.rtx)
@@ -381,6 +375,8 @@ class SenderSession:
                 self._events.append(PeerLeft(ssrc, reason))
             self._exchange.forget(ssrc)
             self._offers.forget(ssrc)
+            for stream in self._streams:
+                stream.rate.forget(ssrc)
             if self._farewell is not None:
                 self._farewell.reported(ssrc)
         if self._farewell is not None and self._everyone_left():

@@ -72,6 +72,8 @@ class StreamStatistics:
     """what receivers said beside it."""
     repair: RepairStatistics | None = None
     """None where there is none."""
+    rate_limit: int | None = None
+    """bit/s that its path takes of what the encoder makes; None: there is no limit."""
     ahead: tuple[int, int] | None = None
     """Reed–Solomon repair packets, and octets of UDP payload in them; None: they are ruled out."""
 

@@ -94,7 +94,7 @@ class LibavEncoder:
             return
         if self._adjustable and wanted <= self._ceiling:
             self._context.bit_rate = wanted
-        elif wanted > self._ceiling or abs(wanted - self._current) > RECONFIGURE_STEP * self._current:
+        elif self._adjustable or abs(wanted - self._current) > RECONFIGURE_STEP * self._current:
             self._context = self._create(wanted)
             self._ceiling = wanted
             self._count = 0

@@ -18,13 +18,16 @@ from protocol.rtp import HEADER_SIZE
 from sender.media import AccessUnit
 from sender.snapshot import Reception, StreamStatistics
 from sender.transmit.ahead import Ahead
+from sender.transmit.circuit_breaker import Sent
 from sender.transmit.clock import MediaClock
 from sender.transmit.extended import ExtendedReports
 from sender.transmit.pacer import Pacer
 from sender.transmit.packetizer import RtpPacketizer
+from sender.transmit.rate import Progress, StreamRate
 from sender.transmit.retransmission import Retransmission
 from sender.transmit.stream import StreamConfig
 
+IP_UDP_OVERHEAD = 28
 _REMEMBERED_REPORTS = 64
 _REMEMBERED_REQUESTS = 64
 
@@ -51,6 +54,7 @@ class OutgoingStream:
         self._rtt: int | None = None
         self._reception: Reception | None = None
         self.extended = ExtendedReports()
+        self.rate = StreamRate(config.frame_interval)
         self.repair = self._retransmission(random)
         self._ahead: Ahead | None = None
         if config.fec_ssrc is not None:
@@ -172,6 +176,22 @@ class OutgoingStream:
             block.extended_highest_sequence,
             block.jitter * 1000 / self.config.clock_rate,
         )
+        self.rate.report(reporter, block, self._progress(), self._rtt, arrival_time)
+
+    def follow_limits(self, now: int) -> tuple[int | None, str] | None:
+        """What the encoder may give from now on in bit/s, and why, where that has changed."""
+        change = self.rate.follow(self._progress(), now)
+        if change is not None and self.repair is not None:
+            self.repair.limit(change[0])
+        return change
+
+    def _progress(self) -> Progress:
+        packets, octets = (0, 0) if self._ahead is None else (self._ahead.packets, self._ahead.octets)
+        if self.repair is not None:
+            again = self.repair.statistics()
+            packets, octets = packets + again.packets, octets + again.octets
+        media = self._popped_octets + (HEADER_SIZE + IP_UDP_OVERHEAD) * self._popped
+        return Progress(Sent(self._popped, media), self._popped_octets, octets + IP_UDP_OVERHEAD * packets)
 
     def handle_key_frame_request(self) -> None:
         """A receiver lost the picture (PLI)."""
@@ -206,6 +226,7 @@ class OutgoingStream:
             rtt_ms=None if self._rtt is None else self._rtt / 1e6,
             reception=self._reception,
             extended=self.extended.all(),
+            rate_limit=self.rate.bitrate,
             ahead=None if self._ahead is None else (self._ahead.packets, self._ahead.octets),
             repair=None if self.repair is None else self.repair.statistics(),
         )

@@ -7,6 +7,7 @@ from protocol.rtcp.bye import Bye
 from protocol.rtcp.range import SenderRange
 from protocol.rtcp.sdes import CNAME, SdesChunk, SdesItem, SourceDescription
 from protocol.rtcp.sr import SenderReport
+from protocol.rtcp.tmmbr import BitrateNotification
 from protocol.rtcp.xr import DelaySinceReferenceTime, ExtendedReport
 
 
@@ -17,8 +18,9 @@ def compound_report(
     echo: DelaySinceReferenceTime | None = None,
     *,
     goodbye: bool = False,
+    limits: BitrateNotification | None = None,
 ) -> bytes:
-    """SR, SDES, the range and what receivers' clocks are answered; at the very end also BYE."""
+    """SR, SDES, the range, what receivers' clocks are answered and what limits they have; at the very end also BYE."""
     packets: list[compound.RtcpPacket] = [
         report,
         SourceDescription((SdesChunk(report.ssrc, (SdesItem(CNAME, cname),)),)),
@@ -26,6 +28,8 @@ def compound_report(
     ]
     if echo is not None:
         packets.append(ExtendedReport(report.ssrc, (echo,)))
+    if limits is not None:
+        packets.append(limits)
     if goodbye:
         packets.append(Bye((report.ssrc,)))
     return compound.serialize(packets)

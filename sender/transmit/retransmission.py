@@ -19,6 +19,8 @@ from sender.transmit.pacer import BURST
 
 SHARE = 0.5
 """of the media's bit-rate that may go into answers, as long as requests come."""
+LIMITED_SHARE = 0.1
+"""the same while the path is full: what was lost was too much already."""
 FLOOR = 32_000
 """octets that may be answered in a row, however slow the media."""
 _SAVED = 500_000_000
@@ -70,6 +72,7 @@ class Retransmission:
         self.ssrc, self.payload_type = ssrc, payload_type
         self._history = History(first)
         self._budget = Budget.of(bitrate, SHARE)
+        self._rate = self._budget.rate
         self._next = first_rtx
         self._queued = 0
         self._waiting: list[tuple[int, int, bytes]] = []
@@ -91,6 +94,10 @@ class Retransmission:
     def lost(self, fraction: float) -> None:
         """A receiver's report told of the share of packets lost since the one before."""
         self._loss += (fraction - self._loss) / 8
+
+    def limit(self, bitrate: int | None) -> None:
+        """The path takes so many bit/s of the media at present; None: all there is."""
+        self._budget.rate = self._rate if bitrate is None else min(self._rate, bitrate / 8 * LIMITED_SHARE)
 
     def answer(self, numbers: Iterable[int], now: int) -> None:
         """Somebody misses these packets (16-bit numbers, as they come)."""
