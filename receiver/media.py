@@ -88,8 +88,8 @@ class Samples:
     playout_time: int
     """of the first sample."""
     concealed: bool = False
-    rebuilt: bool = False
-    """concealed, but by a coarse copy of what was lost (in-band FEC), so worth being waited for."""
+    repeated: bool = False
+    """concealed by what was heard before it, as a timeline that has run out does for itself: not worth a wait."""
 
 
 @dataclass(frozen=True, slots=True)

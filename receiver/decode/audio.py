@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import Enum, auto
 from functools import cache
 from typing import Protocol
 
@@ -19,13 +20,23 @@ _LONGEST_CONCEALMENT = 2
 """s made up for one missing unit at most."""
 
 
+class Origin(Enum):
+    """What concealed sound is made of."""
+
+    IN_BAND_FEC = auto()
+    MODEL = auto()
+    """of the codec."""
+    REPETITION = auto()
+    """of what was heard."""
+
+
 class _Codec(Protocol):
     rate: int
 
     def decode(self, data: bytes) -> NDArray[np.float32]: ...
 
-    def conceal(self, frames: int, following: bytes | None) -> tuple[NDArray[np.float32], bool]:
-        """Sound for a lost unit, and whether in-band FEC gave it."""
+    def conceal(self, frames: int, following: bytes | None) -> tuple[NDArray[np.float32], Origin]:
+        """Sound for a lost unit, and what it is made of."""
 
 
 class AudioDecoder:
@@ -59,16 +70,16 @@ class AudioDecoder:
     def _conceal(self, unit: AccessUnit) -> list[Samples]:
         frames = min(unit.duration or self._duration, _LONGEST_CONCEALMENT * self.rate)
         try:
-            samples, recovered = self._codec.conceal(frames, unit.following)
+            samples, origin = self._codec.conceal(frames, unit.following)
         except ProtocolError:
-            samples, recovered = np.zeros((frames, 1), np.float32), False
-        self.fec_recovered_samples += len(samples) if recovered else 0
-        return [self._samples(unit, samples, concealed=True, rebuilt=recovered)]
+            samples, origin = np.zeros((frames, 1), np.float32), Origin.REPETITION
+        self.fec_recovered_samples += len(samples) if origin is Origin.IN_BAND_FEC else 0
+        return [self._samples(unit, samples, concealed=True, repeated=origin is Origin.REPETITION)]
 
     def _samples(
-        self, unit: AccessUnit, samples: NDArray[np.float32], *, concealed: bool, rebuilt: bool = False
+        self, unit: AccessUnit, samples: NDArray[np.float32], *, concealed: bool, repeated: bool = False
     ) -> Samples:
-        return Samples(samples, self.rate, unit.timestamp, unit.playout_time, concealed, rebuilt)
+        return Samples(samples, self.rate, unit.timestamp, unit.playout_time, concealed, repeated)
 
 
 class _Opus:
@@ -88,14 +99,14 @@ class _Opus:
         self._celt = opus.is_celt(data)
         return self._heard(samples)
 
-    def conceal(self, frames: int, following: bytes | None) -> tuple[NDArray[np.float32], bool]:
+    def conceal(self, frames: int, following: bytes | None) -> tuple[NDArray[np.float32], Origin]:
         frames = max(120, frames // 120 * 120)  # libopus conceals in steps of 2.5 ms
         if following is not None and opus.has_fec(following):
-            return self._heard(self._decoder.decode_fec(following, frames)), True
+            return self._heard(self._decoder.decode_fec(following, frames)), Origin.IN_BAND_FEC
         made_up = self._decoder.conceal(frames)  # its state must go on in any case
         if self._celt:
-            return self._concealment.conceal(frames), False
-        return self._concealment.hear(self._fading.conceal(made_up)), False
+            return self._concealment.conceal(frames), Origin.REPETITION
+        return self._concealment.hear(self._fading.conceal(made_up)), Origin.MODEL
 
     def _heard(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
         return self._concealment.hear(self._fading.hear(samples))
@@ -121,8 +132,8 @@ class _Pcm:
             samples = self._table[np.frombuffer(data, np.uint8)]
         return self._concealment.hear(samples.reshape(-1, self._channels))
 
-    def conceal(self, frames: int, following: bytes | None) -> tuple[NDArray[np.float32], bool]:  # noqa: ARG002
-        return self._concealment.conceal(frames), False
+    def conceal(self, frames: int, following: bytes | None) -> tuple[NDArray[np.float32], Origin]:  # noqa: ARG002
+        return self._concealment.conceal(frames), Origin.REPETITION
 
 
 @cache

@@ -54,8 +54,8 @@ class AudioTimeline:
         """something was pushed."""
         self._anchor = (0, 0)
         """a timestamp, and when it is to be played."""
-        self._made_up = 0
-        """the position before which all that was pushed in a row is made up, and none of it rebuilt."""
+        self._repeated = 0
+        """the position before which all that was pushed in a row repeats what was before it."""
         self._playing = False
         self._resting = False
         self._waiting = False
@@ -115,16 +115,16 @@ class AudioTimeline:
             if not len(sound) or self._head.ahead > _CAPACITY * samples.rate:
                 return
             self._anchor = samples.timestamp, samples.playout_time
-            self._note_made_up(samples)
+            self._note_repeated(samples)
             self._head.ring.append(sound)
             self._tally.pushed(samples, len(sound))
 
-    def _note_made_up(self, samples: Samples) -> None:
+    def _note_repeated(self, samples: Samples) -> None:
         """Before it is appended."""
         head = self._head
         stalled = not self._playing and head.ahead <= 2 * head.margin
-        if samples.concealed and not samples.rebuilt and (stalled or self._made_up == head.end):
-            self._made_up = samples.timestamp + len(samples.samples)
+        if samples.repeated and (stalled or self._repeated == head.end):
+            self._repeated = samples.timestamp + len(samples.samples)
 
     def _restart(self, samples: Samples) -> None:
         """Another stream, or the same after a long silence."""
@@ -178,7 +178,7 @@ class AudioTimeline:
         """Frames of silence until sound is due, and there is enough of it: `frames` when not in this pull."""
         late = self._error(now)
         if late > 0:
-            late -= self._leave_out_made_up(late)
+            late -= self._leave_out_repeated(late)
         silent = max(0, round(-late * self.rate))
         if silent >= frames or self._head.needed(frames - silent) > self._head.ahead:
             return frames
@@ -191,11 +191,11 @@ class AudioTimeline:
         self._fade_in()
         return silent
 
-    def _leave_out_made_up(self, late: float) -> float:
-        """What is made up and late is worth no delay: something else was played, and counted, in its place. Returns
+    def _leave_out_repeated(self, late: float) -> float:
+        """Repetition that is late is worth no delay: other repetition was played, and counted, in its place. Returns
         the s left out."""
         head = self._head
-        skipped = max(0, min(round(late * head.source_rate), self._made_up - head.position))
+        skipped = max(0, min(round(late * head.source_rate), self._repeated - head.position))
         if skipped:
             frames = round(skipped * self.rate / head.source_rate)
             silent = not head.ring.view(head.position, head.position + skipped).any()

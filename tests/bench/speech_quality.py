@@ -4,8 +4,8 @@
 
 Real speech is encoded and packed as the sender does it, sent through a seeded network in virtual time, and played by
 the receiver's own session, decoder and timeline. The datagrams that came through are then sent again, at the moments
-they had arrived, to a real GStreamer. Both are aligned with the source by correlation before they are judged. PESQ
-comes from the package `pesq` (pip install pesq; it needs a C compiler).
+they had arrived, to a real GStreamer. Everything is said twice and judged the second time, when delays have settled,
+aligned with the source by correlation. PESQ comes from the package `pesq` (pip install pesq; it needs a C compiler).
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from receiver.config import Latency
 from receiver.decode.audio import AudioDecoder
 from receiver.playout.audio import AudioTimeline
 from receiver.playout.sound_file import VirtualSoundCard
@@ -41,7 +42,8 @@ RATE = 48_000
 LOSS = 0.10
 PATH = 20 * MS
 JITTER_BUFFER = 150
-"""ms that GStreamer waits; a longer wait does not change what is lost."""
+"""ms that GStreamer waits, and ours for comparison; by itself ours waits as briefly as it can."""
+_SLACK = RATE // 10
 DECODE = 2 * MS
 """between a unit that comes out of the session and its samples in the timeline."""
 
@@ -56,6 +58,8 @@ class Played:
     """of the frames handed to the card."""
     rebuilt: int
     """frames from in-band FEC."""
+    delay: float
+    """ms beyond the path by which sound was played, on average."""
 
 
 def speech() -> Samples:
@@ -67,18 +71,21 @@ def speech() -> Samples:
 
 
 def packets(sound: Samples, *, bitrate: int, in_band: bool) -> Iterator[Item]:
-    """Opus as the sender makes it; a second of silence at the end lets the last words be heard."""
+    """Opus as the sender makes it, of everything twice; a second of silence lets the last words be heard."""
     encoder = open_audio_encoder("opus", RATE, 1, bitrate, forward_error_correction=in_band)
-    padded = np.concatenate([sound, np.zeros(RATE, np.float32)])[:, None]
+    padded = np.concatenate([sound, sound, np.zeros(RATE, np.float32)])[:, None]
     units = encoder.encode(Sound(padded, 0, 0)) + encoder.flush()
     for unit in units:
         yield Item(unit.timestamp * SECOND // RATE + 20 * MS, 0, unit.data, unit.timestamp)
 
 
-def ours(items: list[Item], loss: float, seed: int, repair: pair.Repair = "none") -> Played:
-    """Through the network, both sessions, decoder and timeline, in virtual time."""
+def ours(items: list[Item], loss: float, seed: int, repair: pair.Repair = "none", wait: int | None = None) -> Played:
+    """Through the network, both sessions, decoder and timeline, in virtual time. `wait`: ms, instead of what suits."""
     conditions = Conditions(delay=PATH, loss=loss, only=rtp_only)
-    met = pair.meet(conditions, Conditions(delay=PATH), seed=seed, streams=(pair.AUDIO,), repair=repair)
+    latency = pair.ADAPTIVE if wait is None else Latency(fixed=wait * MS)
+    met = pair.meet(
+        conditions, Conditions(delay=PATH), seed=seed, streams=(pair.AUDIO,), repair=repair, latency=latency
+    )
     arrived: list[tuple[int, bytes]] = []
     deliver = met.forward.arrivals
 
@@ -97,15 +104,19 @@ def play(met: pair.Pair, arrived: list[tuple[int, bytes]]) -> Played:
     timeline, blocks = AudioTimeline(RATE, 1), list[Samples]()
     first = met.units[0][0]
     card = VirtualSoundCard(timeline, [lambda block, _: blocks.append(block)], first)
-    decoder = AudioDecoder(met.units[0][1].format)
+    decoder, delays = AudioDecoder(met.units[0][1].format), list[float]()
     for out, unit in met.units:
         card.advance(out + DECODE)
+        if unit.data:
+            delays.append((unit.playout_time + timeline.delay + timeline.lag - unit.arrival_time) / MS)
         for samples in decoder.decode(unit):
             timeline.push(samples)
     card.advance(met.units[-1][0] + SECOND)
     statistics = timeline.statistics()
     concealed = statistics.concealed_samples / statistics.total_samples_received
-    return Played(np.concatenate(blocks)[:, 0], arrived, concealed, decoder.fec_recovered_samples)
+    return Played(
+        np.concatenate(blocks)[:, 0], arrived, concealed, decoder.fec_recovered_samples, float(np.mean(delays))
+    )
 
 
 def gstreamer(arrivals: list[list[tuple[int, bytes]]], folder: Path) -> list[Samples]:
@@ -146,15 +157,21 @@ def send_again(arrivals: list[list[tuple[int, bytes]]], ports: list[int]) -> Non
 
 
 def score(source: Samples, played: Samples) -> float:
-    """PESQ, wide band, after the best constant shift of at most 2 s."""
+    """PESQ, wide band, of the second time that `source` is said in `played`, after the best constant shift."""
     from pesq import pesq
 
-    size = 1 << (len(source) + len(played)).bit_length()
-    both = np.fft.rfft(played, size) * np.fft.rfft(source, size).conj()
-    shift = int(np.argmax(np.fft.irfft(both, size)[: 2 * RATE]))
-    heard = played[shift : shift + len(source)]
+    second = shift(np.tile(source, 2), played, 2 * RATE) + len(source) - _SLACK
+    second += shift(source, played[second:], 2 * _SLACK)
+    heard = played[second : second + len(source)]
     heard = np.pad(heard, (0, len(source) - len(heard)))
     return float(pesq(16_000, narrower(source), narrower(heard), "wb"))
+
+
+def shift(source: Samples, played: Samples, most: int) -> int:
+    """Samples (fewer than `most`) by which `source` is found later in `played`."""
+    size = 1 << (len(source) + len(played)).bit_length()
+    both = np.fft.rfft(played, size) * np.fft.rfft(source, size).conj()
+    return int(np.argmax(np.fft.irfft(both, size)[:most]))
 
 
 def narrower(sound: Samples) -> NDArray[np.int16]:
@@ -191,6 +208,8 @@ class Scores:
 
     clean: float
     ours: float
+    as_late: float
+    """ours with as long a wait as theirs."""
     theirs: float | None
 
 
@@ -200,15 +219,16 @@ def measure(case: Case, seeds: range, folder: Path) -> Scores:
     items = list(packets(source, bitrate=case.bitrate, in_band=case.in_band))
     clean = score(source, ours(items, 0.0, 1).sound)
     runs = [ours(items, LOSS, seed, case.repair) for seed in seeds]
-    mine = [score(source, run.sound) for run in runs]
+    late = [ours(items, LOSS, seed, case.repair, JITTER_BUFFER) for seed in seeds]
+    mine, later = ([score(source, run.sound) for run in some] for some in (runs, late))
     theirs = [score(source, s) for s in gstreamer([r.arrived for r in runs], folder)] if case.against else []
     print(f"{case.name}, {LOSS:.0%} random loss: clean {clean:.2f}")
-    for number, run in enumerate(runs):
+    for number, (seed, run) in enumerate(zip(seeds, runs, strict=True)):
         beside = f", GStreamer {theirs[number]:.2f}" if theirs else ""
-        print(f"  seed {seeds[number]}: {mine[number]:.2f}{beside}; {run.concealed:.1%} concealed, "
-              f"{run.rebuilt / RATE:.2f} s of that from in-band FEC")  # fmt: skip
-    found = Scores(clean, float(np.mean(mine)), float(np.mean(theirs)) if theirs else None)
-    print(f"  mean {found.ours:.2f}" + ("" if found.theirs is None else f", GStreamer {found.theirs:.2f}"))
+        print(f"  seed {seed}: {mine[number]:.2f} at {run.delay:.0f} ms, {later[number]:.2f} at {JITTER_BUFFER} ms"
+              f"{beside}; {run.concealed:.1%} concealed, {run.rebuilt / RATE:.2f} s of in-band FEC")  # fmt: skip
+    found = Scores(clean, *(float(np.mean(some)) for some in (mine, later)), float(np.mean(theirs)) if theirs else None)
+    print(f"  mean {found.ours:.2f}, {found.as_late:.2f}" + (f", GStreamer {found.theirs:.2f}" if theirs else ""))
     return found
 
 

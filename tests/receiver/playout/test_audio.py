@@ -45,7 +45,7 @@ class Rig:
     def push(self, concealed: bool = False) -> None:
         positions = np.arange(self.sent, self.sent + self.unit)
         samples = self.signal(positions)[:, None]
-        self.timeline.push(Samples(samples, self.rate, self.sent, self.due(self.sent), concealed))
+        self.timeline.push(Samples(samples, self.rate, self.sent, self.due(self.sent), concealed, concealed))
         self.sent += self.unit
 
     def run(self, duration: int, pushing: bool = True) -> NDArray[np.float32]:
