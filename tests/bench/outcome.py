@@ -91,7 +91,7 @@ def pooled(runs: Sequence[Outcome]) -> dict[str, Any]:
         "undamaged": _mean(run.undamaged for run in runs),
         "delay_ms": {"median": middle, "p95": high, "max": most},
         "freezes_per_minute": len(freezes) * 60 / seconds,
-        "frozen_s": sum(freezes) / SECOND,
+        "frozen": sum(freezes) / SECOND / seconds,
         "start_ms": _mean(run.start for run in runs),
         "forward_bps": _mean(run.forward for run in runs),
         "back_bps": _mean(run.back for run in runs),
@@ -116,7 +116,19 @@ def _mean(values: Any) -> float | None:
     return None if not known or None in known else float(np.mean(known))
 
 
-_COLUMNS = ("peer", "in time", "undamaged", "median", "p95", "freezes/min", "traffic added", "back", "concealed", "CPU")
+_COLUMNS = (
+    "peer",
+    "in time",
+    "undamaged",
+    "median",
+    "p95",
+    "freezes/min",
+    "frozen",
+    "traffic added",
+    "back",
+    "concealed",
+    "CPU",
+)
 
 
 def table(rows: Sequence[Mapping[str, Any]], clean: Mapping[str, float | None]) -> list[str]:
@@ -129,7 +141,11 @@ def table(rows: Sequence[Mapping[str, Any]], clean: Mapping[str, float | None]) 
     head = (*_COLUMNS, *extra)
     lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     for row in rows:
-        cells = _cells(row, clean.get(row["peer"])) if "good" in row else (row["peer"], "failed", *[""] * 8)
+        cells = (
+            _cells(row, clean.get(row["peer"]))
+            if "good" in row
+            else (row["peer"], "failed", *[""] * (len(_COLUMNS) - 2))
+        )
         lines.append(f"| {' | '.join((*cells, *_more(row, extra)))} |")
     return lines
 
@@ -159,7 +175,7 @@ def _cells(row: Mapping[str, Any], clean: float | None) -> tuple[str, ...]:
     busy = " (busy)" if row["source_late_ms"] > DISTURBED else ""
     return (
         f"{row['peer']}{busy}", _share(row["good"]), _share(row["undamaged"]), _ms(delay["median"]), _ms(delay["p95"]),
-        f"{row['freezes_per_minute']:.1f}", _added(row["case"], traffic, clean),
+        f"{row['freezes_per_minute']:.1f}", _share(row["frozen"]), _added(row["case"], traffic, clean),
         f"{row['back_bps'] / 1000:.0f} kbit/s", _share(row["concealed"]), f"{row['cpu_s']:.1f} s",
     )  # fmt: skip
 

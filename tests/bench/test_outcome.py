@@ -58,7 +58,7 @@ def test_seeds_are_pooled_and_told_against_the_clean_run() -> None:
     head, _, line = table([row], {"a": 1_000_000.0})
     assert head.count("|") == line.count("|")
     cells = [cell.strip() for cell in line.split("|")[1:-1]]
-    assert cells == ["a", "97.50 %", "97.50 %", "40 ms", "40 ms", "3.0", "+5.0 %", "80 kbit/s", "", "2.5 s"]
+    assert cells == ["a", "97.50 %", "97.50 %", "40 ms", "40 ms", "3.0", "2.67 %", "+5.0 %", "80 kbit/s", "", "2.5 s"]
     assert overview([row], {"a": 1_000_000.0})[2] == "| a | 97.5 (97.5) %, 40 ms, 3, +5.0 % |"
 
 

@@ -48,9 +48,9 @@ def test_only_the_span_is_judged() -> None:
     assert judge(WRITTEN, seen(range(100, 300)), range(100, 300)).undamaged == 1
 
 
-def test_nothing_seen_is_no_freeze_but_nothing_good() -> None:
+def test_nothing_seen_is_one_freeze() -> None:
     viewing = judge(WRITTEN, [], range(300))
-    assert (viewing.undamaged, viewing.good(1e9), viewing.freezes) == (0, 0, ())
+    assert (viewing.undamaged, viewing.good(1e9), viewing.freezes) == (0, 0, (WRITTEN[299],))
 
 
 def test_the_way_back_is_timed_from_the_return_of_the_path() -> None:

@@ -2,7 +2,8 @@
 
 A picture is sound when its number can be read and no tile of 64x40 is further than 25 dB from what was written: one
 row of stale blocks is damage, though the picture as a whole would pass. A freeze is more than 150 ms between two sound
-new pictures; the wait for the first is none, a stream that stops before its end is frozen until then.
+new pictures; the wait for the first is none, but a stream that stops before its end is frozen until then, and one
+without any all the time.
 """
 
 from __future__ import annotations
@@ -94,14 +95,15 @@ def judge(written: Mapping[int, int], sightings: Iterable[Sighting], span: range
         if seen.number is not None and seen.number in span and seen.quality >= SOUND:
             moments.setdefault(seen.number, seen.time)
     delays = np.array([(time - written[number]) / MILLISECOND for number, time in moments.items()])
-    return Viewing(len(span), moments, delays, _freezes(moments, delays, written[span[-1]]))
+    return Viewing(len(span), moments, delays, _freezes(moments, delays, written[span[0]], written[span[-1]]))
 
 
-def _freezes(moments: Mapping[int, int], delays: NDArray[np.float64], last_written: int) -> tuple[int, ...]:
+def _freezes(moments: Mapping[int, int], delays: NDArray[np.float64], first: int, last: int) -> tuple[int, ...]:
+    """`first`, `last`: when the first and the last picture were written."""
     if not moments:
-        return ()
+        return (last - first,)
     shown = sorted(moments.values())
-    end = last_written + int(np.median(delays) * MILLISECOND)
+    end = last + int(np.median(delays) * MILLISECOND)
     gaps = np.diff([*shown, max(shown[-1], end)])
     return tuple(int(gap) for gap in gaps if gap > FREEZE)
 
