@@ -157,7 +157,9 @@ def _power(p: Matrix, r: Matrix, good: Matrix, bad: Matrix, n: Matrix) -> Matrix
     middle, half = (a + d) / 2, np.sqrt(np.maximum(((a - d) / 2) ** 2 + b * c, 1e-24))
     larger, smaller = middle + half, middle - half
     big = np.exp(n * np.log(np.maximum(larger, 1e-300)))
-    small = np.where(n == 0, 1.0, np.sign(smaller) ** n * np.exp(n * np.log(np.maximum(np.abs(smaller), 1e-300))))
+    sign = np.sign(smaller)
+    signs = np.where(n % 2 == 1, sign, np.abs(sign))  # sign ** n takes longer than all the rest
+    small = np.where(n == 0, 1.0, signs * np.exp(n * np.log(np.maximum(np.abs(smaller), 1e-300))))
     x = (big - small) / (2 * half)
     y = (larger * small - smaller * big) / (2 * half)
     return np.stack((a * x + y, b * x, c * x, d * x + y))

@@ -23,6 +23,7 @@ TOGETHER = 1_000_000
 """ns within which datagrams of one path make one batch, as in the receiver while many come."""
 
 _MOST_PATHS = 1024
+_ZERO = np.zeros(1, np.int64)
 
 
 class Arrival(NamedTuple):
@@ -123,12 +124,16 @@ _NO_CALL = journal.Datagrams(0, 1)
 
 def batch(arrivals: list[Arrival], call: journal.Datagrams = _NO_CALL) -> Batch:
     """Arrivals along one path, and what else the call that they came in said."""
+    told = call.kernel_drops, call.drops_exact, call.steered
+    if len(arrivals) == 1:
+        moment, path, data = arrivals[0]
+        length, time = np.array([[len(data)], [moment]], np.int64)
+        return Batch(np.frombuffer(data, np.uint8), _ZERO, length, time, path, *told)
     times, paths, pieces = zip(*arrivals, strict=True)
     sizes = [*map(len, pieces)]
     starts = [*accumulate(sizes, initial=0)][:-1]
-    offsets, lengths, arrival_times = np.array((starts, sizes, times), np.int64)
+    offsets, lengths, arrival_times = np.array([starts, sizes, times])
     buffer = np.frombuffer(b"".join(pieces), np.uint8)
-    told = call.kernel_drops, call.drops_exact, call.steered
     return Batch(buffer, offsets, lengths, arrival_times, paths[0], *told)
 
 
