@@ -11,6 +11,7 @@ from receiver.account.intervals import Interval
 from receiver.account.ledger import LedgerCounts
 from receiver.account.one_way import OneWay
 from receiver.media import Format, StreamKey
+from receiver.repair.ahead import AheadCounts
 from receiver.repair.nack_counts import NackCounts
 
 
@@ -65,6 +66,11 @@ class StreamStatistics:
 
     repair: NackCounts | None
     """None: there is none."""
+    ahead: AheadCounts | None
+    repair_plan: str | None
+    """what is asked for at present, and why."""
+    rate_limit: int | None = None
+    """bit/s that its sender is asked to keep to; None: there is no limit."""
 
 
 @dataclass(frozen=True, slots=True)

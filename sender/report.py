@@ -107,8 +107,7 @@ def _stream(target: TargetSnapshot, stream: StreamStatistics) -> dict[str, objec
         "rtt_ms": None if stream.rtt_ms is None else round(stream.rtt_ms, 3),
         "reception": _reception(stream.reception),
         "extended": [_extended(told) for told in stream.extended],
-        "repair": None if stream.repair is None else _repair(stream.repair),
-        "fec": None if stream.ahead is None else dict(zip(("packets", "octets"), stream.ahead, strict=True)),
+        "repair": None if stream.repair is None else _repair(stream.repair, stream.ahead),
         "frames": {
             "sent": stream.units,
             "key_frames": stream.key_frames,
@@ -130,13 +129,14 @@ def _reception(reception: Reception | None) -> dict[str, object] | None:
     }
 
 
-def _repair(repair: RepairStatistics) -> dict[str, object]:
+def _repair(repair: RepairStatistics, ahead: tuple[int, int] | None) -> dict[str, object]:
     return {
         "ssrc": repair.ssrc,
         "requested": repair.requested,
         "packets": repair.packets,
         "octets": repair.octets,
         "refused": dict(repair.refused),
+        "fec": None if ahead is None else dict(zip(("packets", "octets"), ahead, strict=True)),
     }
 
 

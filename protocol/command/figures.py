@@ -92,6 +92,10 @@ def _stream_figures() -> Iterator[Figure]:
     yield from _under("e_model", ("loss",), "share", media="audio")
     yield from _under("traffic", ("media", "repair", "headers", "rtcp"))
     yield from _under("repair", _REPAIR)
+    for name in ("packets", "octets", "rebuilt", "unneeded", "unsolved"):
+        yield Figure(f"repair.fec.{name}", ("repair", "fec", name))
+    for name in ("copies", "unneeded"):
+        yield Figure(f"repair.red.{name}", ("repair", "red", name), media="audio")
     yield from _under("reception", ("cumulative_lost",))
     yield from _under("reception", ("fraction_lost",), "share")
 
@@ -115,6 +119,8 @@ TABLES: Mapping[str, Figure] = {
         Figure("unusable", ("unusable",), counts=True),
         Figure("repair.rounds", ("repair", "rounds"), counts=True),
         Figure("repair.refused", ("repair", "refused"), counts=True),
+        Figure("repair.fec.refused", ("repair", "fec", "refused"), counts=True),
+        Figure("repair.red.refused", ("repair", "red", "refused"), counts=True),
         Figure("socket.unparsed", ("unparsed",), place="socket", counts=True),
         Figure("socket.unmatched_repair", ("unmatched_repair",), place="socket", counts=True),
         Figure("socket.queue_drops", ("queue_drops",), place="socket", counts=True),

@@ -109,6 +109,8 @@ def _stream(
         e_model=_e_model(s),
         traffic=_traffic(s),
         repair=s.repair,
+        ahead=s.ahead,
+        repair_plan=s.repair_plan,
         intervals=tuple(_interval(row, began) for row in s.intervals),
     )
 
@@ -133,6 +135,8 @@ def _e_model(s: StreamStatistics) -> EModel | None:
 
 def _traffic(s: StreamStatistics) -> Traffic:
     again, octets = (0, 0) if s.repair is None else (s.repair.packets, s.repair.octets)
+    if s.ahead is not None and s.ahead.fec is not None:
+        again, octets = again + s.ahead.fec.received, octets + s.ahead.fec_octets
     return Traffic(
         media=s.octets,
         repair=octets,

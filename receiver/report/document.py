@@ -8,6 +8,7 @@ from dataclasses import asdict
 
 from protocol.command.versions import versions
 from receiver.media import AudioPlayoutStatistics, VideoPlayoutStatistics
+from receiver.repair.ahead import AheadCounts
 from receiver.report.snapshot import Bursts, Percentiles, Ratio, Snapshot, SocketSnapshot, StreamSnapshot, ratios
 from receiver.report.verdict import verdict
 
@@ -199,7 +200,24 @@ def _repair(stream: StreamSnapshot) -> dict[str, object] | None:
         return None
     counts = asdict(stream.repair)
     rounds = {str(rounds): packets for rounds, packets in sorted(stream.repair.rounds.items())}
-    return {**counts, "rounds": rounds}
+    return {**counts, "rounds": rounds, "plan": stream.repair_plan, **_ahead(stream.ahead)}
+
+
+def _ahead(ahead: AheadCounts | None) -> dict[str, object]:
+    """What was sent ahead of need."""
+    told: dict[str, object] = {"fec": None, "red": None}
+    if ahead is not None and (fec := ahead.fec) is not None:
+        told["fec"] = {
+            "packets": fec.received,
+            "octets": ahead.fec_octets,
+            "rebuilt": fec.rebuilt,
+            "unneeded": fec.unneeded,
+            "unsolved": fec.unsolved,
+            "refused": dict(fec.refused),
+        }
+    if ahead is not None and (red := ahead.red) is not None:
+        told["red"] = {"copies": red.copies, "unneeded": red.unneeded, "refused": dict(red.refused)}
+    return told
 
 
 def _frames(video: VideoPlayoutStatistics | None) -> dict[str, object] | None:

@@ -12,6 +12,7 @@ from receiver.media import AudioPlayoutStatistics, VideoPlayoutStatistics
 
 if TYPE_CHECKING:
     from receiver.account.ledger import LedgerCounts
+    from receiver.repair.ahead import AheadCounts
     from receiver.repair.nack_counts import NackCounts
 
 
@@ -175,6 +176,9 @@ class StreamSnapshot:
     traffic: Traffic | None = None
     repair: NackCounts | None = None
     """None: there was none."""
+    ahead: AheadCounts | None = None
+    """None with it."""
+    repair_plan: str | None = None
     intervals: tuple[IntervalSnapshot, ...] = ()
     """the final ones, in order."""
 

@@ -141,14 +141,22 @@ def _traffic(traffic: Mapping[str, Any] | None) -> str:
 
 def _repair(repair: Mapping[str, Any] | None) -> str:
     """What came again of what was asked for; the sender's report has it from the other side."""
-    if repair is None or not repair["requested"]:
+    if repair is None:
         return ""
-    if "repaired" not in repair:
-        return f"{repair['packets']} packets sent again, {repair['requested']} times asked for one"
-    return (
-        f"{repair['requested']} packets asked for again, {repair['repaired']} repaired, {repair['late']} too late,"
-        f" {repair['useless']} came by themselves; {repair['not_requested']} could not have come in time"
-    )
+    parts = []
+    if repair["requested"] and "repaired" in repair:
+        parts.append(
+            f"{repair['requested']} packets asked for again, {repair['repaired']} repaired, {repair['late']} too late,"
+            f" {repair['useless']} came by themselves; {repair['not_requested']} could not have come in time"
+        )
+    elif repair["requested"]:
+        parts.append(f"{repair['packets']} packets sent again, {repair['requested']} times asked for one")
+    if fec := repair.get("fec"):
+        rebuilt = f", {fec['rebuilt']} packets rebuilt" if "rebuilt" in fec else ""
+        parts += [f"{fec['packets']} repair packets{rebuilt}"] if fec["packets"] else []
+    if red := repair.get("red"):
+        parts.append(f"{red['copies']} packets of sound repeated in time or late")
+    return "; ".join(parts)
 
 
 def _frames(frames: Mapping[str, Any] | None, freezes: Mapping[str, Any] | None) -> str:

@@ -262,11 +262,12 @@ def test_the_description_is_that_of_the_stream(peer: Peer, tmp_path: Path) -> No
     described = sdp.parse(path.read_bytes())
     assert [m.media for m in described.media] == [s["media"] for s in report["streams"]]
     for media, stream in zip(described.media, report["streams"], strict=True):
-        ((payload_type, form),) = sdp.rtp_formats(media).items()
+        (payload_type, form), *others = sdp.rtp_formats(media).items()
         assert (payload_type, form.encoding) == (stream["payload_type"], stream["encoding"])
+        assert [(other.encoding, other.parameters) for _, other in others] == [("rtx", {"apt": str(payload_type)})]
         assert media.port == peer.target.port
         assert media.rtcp_mux
-        assert list(media.sources) == [stream["ssrc"]]
+        assert list(media.sources) == [stream["ssrc"], stream["repair"]["ssrc"]]
     assert "sprop-parameter-sets" in sdp.rtp_formats(described.media[0])[96].parameters
     assert any("rtp://" in line for line in lines)
 
