@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Protocol
@@ -114,6 +115,9 @@ class AudioEncoder(Protocol):
     packet_time: int
     """ns of sound in an access unit."""
     format_parameters: dict[str, str]
+
+    expect_loss: Callable[[float], None]
+    """Tells it the share of packets, 0 to 1, that the path loses; from any thread."""
 
     def encode(self, sound: Sound) -> list[AccessUnit]: ...
 

@@ -12,15 +12,14 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from protocol.errors import ResourceError, UsageError
+from protocol.errors import UsageError
 from sender.encode import g711
 from sender.encode.framing import SECOND, Conformer, Framer
-from sender.libraries import av
+from sender.encode.opus import OPUS_FRAME, OPUS_RATE, OpusCoder
 from sender.media import AccessUnit, AudioEncoder, Sound
 
-OPUS_RATE, OPUS_FRAME = 48_000, 960
-VOICE_BITRATE = 48_000
-"""below this Opus is told that it encodes voice, which it then does better than music."""
+_FEC_FROM_THE_START = 0.10
+"""share of loss that in-band FEC is made for before any is known."""
 L16_RATES = (44_100, 48_000)
 L16_PAYLOAD = 1_100
 """bytes that a packet of L16 may have: within 1200 with every header and the repair that may be added."""
@@ -59,8 +58,10 @@ class BlockEncoder:
         code: Callable[[NDArray[np.float32]], bytes],
         *,
         pre_skip: int = 0,
+        expect_loss: Callable[[float], None] = lambda _: None,
     ) -> None:
-        """`code`: the wire's bytes for a block of shape (frames, channels). `pre_skip`: samples of its delay."""
+        """`code`: the wire's bytes for a block of shape (frames, channels). `pre_skip`: samples of its delay.
+        `expect_loss`: tells the codec the share of packets that are lost."""
         self.encoding = encoding
         self.clock_rate = clock_rate
         self.channels = channels
@@ -68,6 +69,8 @@ class BlockEncoder:
         self.format_parameters: dict[str, str] = {}
         self._code = code
         self._pre_skip = pre_skip
+        self.expect_loss = expect_loss
+        """The share of packets, 0 to 1, that the path loses: Opus answers with in-band FEC. From any thread."""
         self._conformer = Conformer(rate, clock_rate, channels)
         self._framer = Framer(frames, channels, clock_rate)
 
@@ -99,37 +102,10 @@ def _open_l16(rate: int, channels: int) -> BlockEncoder:
 
 
 def _open_opus(rate: int, channels: int, bitrate: int, forward_error_correction: bool) -> BlockEncoder:
-    context = av.CodecContext.create("libopus", "w")
-    context.sample_rate = OPUS_RATE
-    context.layout = layout = "mono" if channels == 1 else "stereo"
-    context.format = "flt"
-    context.bit_rate = bitrate
-    context.options = {
-        "application": "audio" if bitrate >= VOICE_BITRATE else "voip",
-        "frame_duration": "20",
-        "fec": str(int(forward_error_correction)),
-        "packet_loss": "10" if forward_error_correction else "0",
-    }
-    try:
-        context.open()
-    except (av.error.FFmpegError, ValueError) as error:
-        raise ResourceError(
-            f"Opus cannot be encoded at {bitrate} bit/s: use an --audio-bitrate from 6k to 256k"
-        ) from error
-    if context.options:
-        raise ResourceError(f"the encoder libopus does not know {', '.join(context.options)}")
-
-    def code(block: NDArray[np.float32]) -> bytes:
-        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(block).reshape(1, -1), "flt", layout)
-        frame.sample_rate = OPUS_RATE
-        try:
-            return b"".join(bytes(packet) for packet in context.encode(frame))
-        except av.error.FFmpegError as error:
-            raise ResourceError(f"the encoder libopus failed: {error.strerror}") from error
-
-    # OpusHead (RFC 7845 §5.1): the pre-skip is the 16-bit number at byte 10.
-    pre_skip = int.from_bytes((context.extradata or bytes(12))[10:12], "little")
-    encoder = BlockEncoder("opus", rate, OPUS_RATE, channels, OPUS_FRAME, code, pre_skip=pre_skip)
+    coder = OpusCoder(channels, bitrate, _FEC_FROM_THE_START if forward_error_correction else 0.0)
+    encoder = BlockEncoder(
+        "opus", rate, OPUS_RATE, channels, OPUS_FRAME, coder, pre_skip=coder.pre_skip, expect_loss=coder.expect_loss
+    )
     encoder.channels = 2  # RFC 7587 §7: always, whatever is inside
     if channels == 2:
         encoder.format_parameters["sprop-stereo"] = "1"
