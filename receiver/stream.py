@@ -503,6 +503,8 @@ class Stream:
             one_way=self._one_way,
             intervals=self.ledger.intervals(),
             repair=None if self.repair is None else self.repair.counts(),
+            ahead=None if self.repair is None else self.repair.ahead.counts(),
+            repair_plan=None if self.repair is None else self.repair.planning.plan.why,
         )
 
 
