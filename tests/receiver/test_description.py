@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from protocol.command.repair import Repair
 from protocol.errors import UsageError
-from receiver.config import Listen
-from receiver.description import read_description
+from receiver.config import Listen, ReceiverConfig
+from receiver.description import formats, read_description, retransmissions
 from receiver.media import Format
 
 FFMPEG = """\
@@ -85,3 +86,25 @@ def test_refusals(tmp_path: Path) -> None:
     )
     with pytest.raises(UsageError, match=r"cannot read nowhere\.sdp: No such file"):
         read_description("nowhere.sdp")
+
+
+def test_retransmissions_of_a_description(tmp_path: Path) -> None:
+    """RFC 4588 §8.6: apt names the original's payload type, FID (RFC 5576) its SSRC."""
+    path = tmp_path / "rtx.sdp"
+    path.write_text(
+        "v=0\nm=video 5004 RTP/AVPF 100 112 113\na=rtpmap:100 H264/90000\na=rtpmap:112 rtx/90000\n"
+        "a=fmtp:112 apt=100;rtx-time=1000\na=rtpmap:113 rtx/90000\na=fmtp:113 apt=101\n"
+        "a=ssrc-group:FID 11 22\na=ssrc:11 cname:a\na=ssrc:22 cname:a\n"
+    )
+    listen, described = read_description(str(path))
+    config = ReceiverConfig(listen, described)
+    assert list(formats(config)) == [100]
+    assert retransmissions(config) == {112: 100}
+    assert listen.rtx_ssrcs == {22: 11}
+
+
+def test_retransmissions_without_a_description() -> None:
+    assert retransmissions(ReceiverConfig()) == {112: 96, 113: 97, 114: 98, 115: 99, 116: 100}
+    mapped = ReceiverConfig(mapped={112: Format("VP8", 90_000)})
+    assert 112 not in retransmissions(mapped)
+    assert retransmissions(ReceiverConfig(repair=Repair("none"))) == {}
