@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from protocol.datagram import Batch
-from protocol.payload.registry import DEFAULT_PAYLOAD_TYPES
+from protocol.payload.registry import DEFAULT_PAYLOAD_TYPES, DEFAULT_RTX_PAYLOAD_TYPES
 from receiver.capture.recorded import RecordedSession
 from receiver.capture.writing import Capture
 from receiver.config import Latency
@@ -34,11 +34,14 @@ def meet(
     seed: int = 1,
     latency: Latency = pair.ADAPTIVE,
     fail: Callable[[str], None] = print,
+    repair: bool = False,
 ) -> tuple[pair.Pair, Capture]:
     """The two, and the capture, which is complete once it is closed."""
-    meeting = pair.meet(conditions, seed=seed, latency=latency)
+    streams = pair.REPAIRED if repair else (pair.VIDEO, pair.AUDIO)
+    meeting = pair.meet(conditions, seed=seed, latency=latency, streams=streams, repair="auto" if repair else "none")
     capture = Capture(str(file), fail, host="10.0.0.2")
     formats = {number: Format(*described) for number, described in DEFAULT_PAYLOAD_TYPES.items()}
-    config = SessionConfig(formats, latency, cname="receiver@test", seed=seed)
+    rtx = DEFAULT_RTX_PAYLOAD_TYPES if repair else {}
+    config = SessionConfig(formats, latency, cname="receiver@test", seed=seed, rtx=rtx)
     meeting.receiver = Addressed(config, meeting.clock.now, capture, {"kernel_drops_exact": True})
     return meeting, capture

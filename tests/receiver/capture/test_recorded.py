@@ -37,10 +37,12 @@ def both(duration: int) -> Any:
     return traffic.together(traffic.video(duration), traffic.audio(duration, stream=1))
 
 
-def recorded(folder: Path, conditions: Conditions = BAD, seconds: int = 6) -> tuple[pair.Pair, Path]:
+def recorded(
+    folder: Path, conditions: Conditions = BAD, seconds: int = 6, *, repair: bool = False
+) -> tuple[pair.Pair, Path]:
     """A stream that was captured from its beginning to its end."""
     file = folder / "run.pcapng"
-    meeting, capture = recording.meet(file, conditions)
+    meeting, capture = recording.meet(file, conditions, repair=repair)
     meeting.run(both(seconds * SECOND))
     assert meeting.receiver is not None
     meeting.receiver.set_device_latency("audio", 12 * MS)
@@ -82,6 +84,16 @@ def test_a_replay_gives_the_same_figures(tmp_path: Path, conditions: Conditions)
     assert report["capture"]["calls_recorded"]
     expected = [{**stream, "bitrate_bps": None} for stream in live(meeting)]
     assert [{**stream, "bitrate_bps": None} for stream in report["streams"]] == expected
+
+
+def test_a_replay_repairs_what_was_repaired(tmp_path: Path) -> None:
+    meeting, file = recorded(tmp_path, Conditions(delay=20 * MS, loss=0.1), repair=True)
+    report = replayed(file)
+    assert report["capture"]["calls_recorded"]
+    expected = [{**stream, "bitrate_bps": None} for stream in live(meeting)]
+    assert [{**stream, "bitrate_bps": None} for stream in report["streams"]] == expected
+    assert all(stream["ledger"]["recovered_rtx"] > 5 for stream in report["streams"])
+    assert all(stream["repair"]["requested"] > 5 for stream in report["streams"])
 
 
 def test_what_was_sent_is_in_the_capture(tmp_path: Path) -> None:
@@ -158,7 +170,8 @@ def test_the_journal_has_every_call(tmp_path: Path) -> None:
 
 
 def test_the_configuration_survives() -> None:
-    config = SessionConfig({}, Latency(fixed=3), 7, "me", UdpPath(5004, ("::1", 9)), seed=1 << 63)
+    path = UdpPath(5004, ("::1", 9))
+    config = SessionConfig({}, Latency(fixed=3), 7, "me", path, seed=1 << 63, rtx={112: 96}, rtx_ssrcs={5: 6})
     assert configuration(described(config)) == config
     assert configuration({**described(config), "of_a_later_version": 1}) == config
     assert configuration(described(replace(config, rtcp_path=None))).rtcp_path is None
