@@ -1,0 +1,92 @@
+"""What repair is chosen: the rules of receiver.repair.planner, and how they follow what is seen."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from receiver.repair.planner import MOST, Plan, Situation, plan
+from receiver.repair.planning import Planning, Seen
+from tests.support.clock import MILLISECOND, SECOND
+
+CALM = Situation(
+    sound=False, round_trip=40 * MILLISECOND, wait=150 * MILLISECOND, loss=0.0, run=1.0, packets_per_frame=8.0,
+    frame_interval=33 * MILLISECOND,
+)  # fmt: skip
+
+
+def test_nothing_is_sent_ahead_where_nothing_is_lost() -> None:
+    for round_trip in (None, 1 * MILLISECOND, 300 * MILLISECOND):
+        found = plan(replace(CALM, round_trip=round_trip))
+        assert (found.fec_share, found.red_depth) == (0.0, 0)
+
+
+def test_retransmission_alone_where_it_fits_twice() -> None:
+    for sound in (False, True):
+        found = plan(replace(CALM, loss=0.2, sound=sound))
+        assert (found.nack, found.fec_share, found.red_depth) == (True, 0.0, 0)
+
+
+def test_forward_correction_alone_where_no_retransmission_fits() -> None:
+    found = plan(replace(CALM, loss=0.05, round_trip=300 * MILLISECOND))
+    assert not found.nack
+    # algorithms of finite blocks, independently: 24 packets at 5 % need 25 to 30 % for a residue of 1e-3
+    assert 0.2 <= found.fec_share <= 0.35
+
+
+def test_where_one_retransmission_fits_a_little_goes_ahead() -> None:
+    once = plan(replace(CALM, loss=0.05, round_trip=100 * MILLISECOND))
+    never = plan(replace(CALM, loss=0.05, round_trip=300 * MILLISECOND))
+    assert once.nack
+    assert 0 < once.fec_share < never.fec_share
+
+
+def test_sound_repeats_itself_where_no_retransmission_fits() -> None:
+    far = replace(CALM, sound=True, loss=0.05, round_trip=300 * MILLISECOND, packets_per_frame=1.0)
+    assert plan(far).red_depth == 1
+    assert plan(replace(far, run=1.7)).red_depth == 2
+    assert plan(far).fec_share == 0
+
+
+@pytest.mark.parametrize("round_trip", [40, 100, 300])
+def test_nothing_is_added_to_a_path_that_is_full(round_trip: int) -> None:
+    found = plan(replace(CALM, loss=0.1, round_trip=round_trip * MILLISECOND, congested=True))
+    assert (found.fec_share, found.red_depth) == (0.0, 0)
+    assert "full" in found.why
+
+
+@pytest.mark.parametrize("loss", [0.01, 0.1, 0.5, 1.0])
+@pytest.mark.parametrize("run", [1.0, 4.0, 1000.0])
+@pytest.mark.parametrize("packets", [0.0, 1.0, 50.0])
+def test_the_share_is_bounded_whatever_is_seen(loss: float, run: float, packets: float) -> None:
+    found = plan(replace(CALM, loss=loss, run=run, packets_per_frame=packets, round_trip=SECOND))
+    assert 0 < found.fec_share <= MOST
+    assert 1 <= found.fec_frames <= 10
+
+
+def seen(second: float, expected: int, missing: int, round_trip: int | None = 300 * MILLISECOND) -> Seen:
+    now = round(second * SECOND)
+    return Seen(now, expected, missing, expected // 8, now, 1.0, round_trip)
+
+
+def test_a_new_plan_is_told_once_and_forgotten_when_the_loss_is_over() -> None:
+    planning = Planning(150 * MILLISECOND, None, sound=False)
+    assert not planning.look(seen(0.1, 24, 0))
+    assert planning.look(seen(2.0, 480, 24))
+    share = planning.plan.fec_share
+    assert share > 0
+    assert not planning.look(seen(2.1, 504, 25)), "hardly anything has changed"
+    assert planning.plan.fec_share == share
+    assert planning.look(seen(30.0, 7200, 25)), "ten seconds without loss"
+    assert planning.plan.fec_share == 0
+
+
+def test_what_the_user_decided_stays() -> None:
+    planning = Planning(150 * MILLISECOND, 0.25, sound=False)
+    assert planning.plan.fec_share == 0.25
+    planning.look(seen(2.0, 480, 100))
+    assert planning.plan.fec_share == 0.25
+    none = Planning(150 * MILLISECOND, 0.0, sound=True)
+    none.look(seen(2.0, 480, 100))
+    assert none.plan == Plan(none.plan.nack, 0.0, none.plan.fec_frames, 0, none.plan.why)
