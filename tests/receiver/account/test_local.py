@@ -223,7 +223,7 @@ def test_a_full_receive_queue_is_bounded_where_the_kernel_counts_aggregates(monk
         open_transport(Listen("127.0.0.1", (0,))) as transport,
         Senders(("127.0.0.1", transport.ports[0]), loss=0.05) as senders,
     ):
-        if not sockets.aggregates(next(iter(transport._sockets.values()))):
+        if not sockets.aggregates(next(iter(transport._ports.values())).socket):
             pytest.skip("this kernel has no UDP_GRO")
         session = a_session()
         senders.aggregates(2)
