@@ -97,6 +97,22 @@ class RepairPlanned:
 
 
 @dataclass(frozen=True, slots=True)
+class RateLimited:
+    """A path became fuller, or is free again: its sender is asked to send less, or nothing."""
+
+    key: StreamKey
+    time: int
+    bitrate: int | None
+    """bit/s, headers and repair included; None: there is no limit."""
+    why: str
+
+    def __str__(self) -> str:
+        if self.bitrate is None:
+            return f"no limit any more: {self.why}"
+        return f"asked for at most {self.bitrate / 1000:.0f} kbit/s: {self.why}"
+
+
+@dataclass(frozen=True, slots=True)
 class AllEnded:
     """Every stream has ended, or is silent and will be: nothing is to be expected but another sender."""
 
@@ -141,6 +157,7 @@ Event = (
     | StreamResumed
     | KeyFrameRequested
     | RepairPlanned
+    | RateLimited
     | AllEnded
     | ReportDue
     | PeerReport
@@ -154,6 +171,7 @@ KINDS: dict[type, str] = {
     StreamResumed: "stream_resumed",
     KeyFrameRequested: "key_frame_request",
     RepairPlanned: "repair",
+    RateLimited: "rate",
     AllEnded: "all_ended",
     ReportDue: "report_due",
     PeerReport: "peer_report",

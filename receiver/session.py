@@ -165,6 +165,7 @@ class ReceiverSession:
         self._output.events += self._presence.fell_silent(self._alive(), now)
         self._lip_sync.synchronise()
         self._sources.tidy(now)
+        self._output.events += self._answers.watch(now)
         for stream in self._alive():
             stream.close_numbers(now)
             if why := stream.plan(now):

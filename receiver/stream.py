@@ -40,6 +40,8 @@ FIRST_WAIT = 80_000_000
 not known yet, and asking for another takes a round trip, if the sender listens at all."""
 QUICKER = 10_000_000
 """ns by which the least transit must have fallen to be another path, not another estimate."""
+HEADERS = 40
+"""octets of IPv4, UDP and RTP in each packet."""
 _ALIVE = 1_000_000_000
 """ns since its last packet in which a stream is not silent."""
 SYNC_SLACK = 10_000_000
@@ -86,6 +88,11 @@ class Stream:
         self._learns_from = 0
         """RTP timestamp from which on frames came along the present path."""
         self._is_sound, self._is_load = form.media == "audio", form.media == "load"
+        self._quickest: int | None = None
+        self.rate_limit: int | None = None
+        """bit/s that its sender is asked to keep to, headers and repair included; None: there is no limit."""
+        self.congested = False
+        """its path is full."""
         self._predicted = form.media == "video" and form.encoding.upper() != "JPEG"
         """a frame may need those before it."""
         self._depacketizer = depacketizer
@@ -116,6 +123,9 @@ class Stream:
             return
         self._release(int(arrivals[0]) - 1)
         excess = self._follow_clock(packets)
+        if not self._is_load:
+            quickest = int(excess.min())
+            self._quickest = quickest if self._quickest is None else min(self._quickest, quickest)
         if self._is_sound and int(packets.sequence[0]) > self._buffer.highest:
             self._target.awaited(int(excess[0]), int(arrivals[0]))
         if self._deadline_within(packets):
@@ -248,7 +258,7 @@ class Stream:
         lengths = self.ledger.loss_runs()
         run = sum(length * count for length, count in lengths.items()) / max(1, sum(lengths.values()))
         seen = Seen(now, expected, missing, self._emitted, now - self.started, run, self._round_trip)
-        return self.repair.planning.plan.why if self.repair.planning.look(seen) else ""
+        return self.repair.planning.plan.why if self.repair.planning.look(seen, congested=self.congested) else ""
 
     def asked_for(self, osn: int) -> bool:
         """Whether a retransmission of this 16-bit number may come."""
@@ -334,6 +344,17 @@ class Stream:
         """What is ready to be decoded at `now`, in order, handed out once."""
         self._release(now)
         return self.take_units()
+
+    def take_quickest(self) -> int | None:
+        """ns above the least transit of the quickest packet since the last call; None: none came."""
+        quickest, self._quickest = self._quickest, None
+        return quickest
+
+    @property
+    def arrived_octets(self) -> int:
+        """Of everything that came of it, headers and repair included."""
+        packets, octets = (0, 0) if self.repair is None else self.repair.carried()
+        return self._octets + octets + HEADERS * (self.packets + packets)
 
     def close_numbers(self, now: int) -> None:
         """What drained is final. Call a few times a second."""
@@ -503,6 +524,7 @@ class Stream:
             one_way=self._one_way,
             intervals=self.ledger.intervals(),
             repair=None if self.repair is None else self.repair.counts(),
+            rate_limit=self.rate_limit,
             ahead=None if self.repair is None else self.repair.ahead.counts(),
             repair_plan=None if self.repair is None else self.repair.planning.plan.why,
         )

@@ -34,7 +34,7 @@ GROWTH, NEAR_GROWTH = 0.08, 0.02
 NEAR = 0.9, 1.05
 HEADROOM = 1.5
 """of what arrives: the limit grows no further (GCC); where it stays there, it limits nothing."""
-UNUSED = 10 * _SECOND
+UNUSED = 5 * _SECOND
 """ns after which such a limit ends."""
 SETTLING = _SECOND
 """ns that a fall is given to show."""

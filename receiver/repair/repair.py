@@ -40,6 +40,11 @@ class Repair:
         self._repaired += in_time
         self._late += not in_time
 
+    def carried(self) -> tuple[int, int]:
+        """Packets of repair that came by every way, and octets of RTP payload in them."""
+        ahead = self.ahead.counts()
+        return self._packets + (0 if ahead.fec is None else ahead.fec.received), self._octets + ahead.fec_octets
+
     def counts(self) -> NackCounts:
         """What is known now."""
         return replace(

@@ -11,7 +11,10 @@ from protocol.rtcp.compound import RtcpPacket
 from protocol.rtcp.nack import Nack
 from protocol.rtcp.range import RangeAcknowledgement, SenderRange
 from protocol.rtcp.repair_offer import RepairOffer
+from protocol.rtcp.tmmbr import BitrateRequest
+from receiver.events import RateLimited
 from receiver.media import StreamKey
+from receiver.repair.limits import Limits
 from receiver.repair.planner import Plan
 from receiver.rtcp.extended import Extended
 from receiver.rtcp.feedback import Feedback, ReportInput
@@ -43,6 +46,7 @@ class Answers:
         self._report_follows = report_follows
         self._feedback: dict[Hashable, Feedback] = {}
         self._extended = Extended()
+        self._limits = Limits()
         self._offered: set[tuple[StreamKey, Hashable]] = set()
         """whose senders along which path know what repair we take."""
 
@@ -66,8 +70,24 @@ class Answers:
         streams = [stream for source, stream in self._playing() if self.path(source) == path]
         self._offered |= {(stream.key, path) for stream in streams}
         return feedback.report(
-            self._inputs(path), now, self._extended.blocks(path, streams, now), self._offers(streams)
+            self._inputs(path),
+            now,
+            self._extended.blocks(path, streams, now),
+            [*self._offers(streams), *self._asked(path)],
         )
+
+    def watch(self, now: int) -> list[RateLimited]:
+        """How full the paths are. Where one became fuller, its sender is told at once."""
+        fuller, told = self._limits.look([(self.path(source), stream) for source, stream in self._playing()], now)
+        for path in fuller & self._feedback.keys():
+            self._feedback[path].hurry(now)
+        return told
+
+    def _asked(self, path: Hashable) -> list[BitrateRequest]:
+        """What senders of ours are asked to keep to: others have not been asked whether they read it."""
+        ours = [stream for source, stream in self._playing() if source.reads_reports and self.path(source) == path]
+        limits = self._limits.of(ours)
+        return [BitrateRequest(self._ssrc, limits)] if limits else []
 
     def _offers(self, streams: Sequence[Stream]) -> list[App]:
         """What repair they can use."""

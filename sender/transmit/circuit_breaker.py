@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections import deque
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 from protocol.rtcp.report_block import ReportBlock
 
@@ -40,9 +39,10 @@ class Sent:
 @dataclass(frozen=True, slots=True)
 class _Report:
     time: int
-    lost: float
-    """0 to 1, since the one before."""
+    lost: int
+    """packets, of all."""
     highest: int
+    """sequence number, with cycles."""
     sent: Sent
 
 
@@ -72,13 +72,15 @@ class _Receiver:
         return self.stalled >= math.ceil(STALLED_REPORTS * max(frame_interval, round_trip, interval) / interval)
 
     def excess(self, round_trip: int) -> float:
-        """How many times TCP's rate was sent over a whole window, bit/s by bit/s; 0 while that is not known."""
+        """How many times TCP's rate was sent over a whole window; 0 while that is not known. Loss is by the cumulative
+        counts say: the fractions of single reports count packets that overtake each other, and never less than none."""
         first, last = self.reports[0], self.reports[-1]
         octets, packets = last.sent.octets - first.sent.octets, last.sent.packets - first.sent.packets
         if self.span < WINDOW or not packets or not round_trip:
             return 0.0
-        lost = sum(after.lost * (after.time - before.time) for before, after in pairwise(self.reports)) / self.span
-        return octets * 8e9 / self.span / tcp_rate(octets / packets, round_trip, lost) if lost else 0.0
+        expected = (last.highest - first.highest) & 0xFFFF_FFFF
+        lost = (last.lost - first.lost) / expected if expected else 0.0
+        return octets * 8e9 / self.span / tcp_rate(octets / packets, round_trip, lost) if lost > 0 else 0.0
 
 
 def tcp_rate(size: float, round_trip: int, lost: float) -> float:
@@ -105,7 +107,7 @@ class CircuitBreaker:
         if reporter not in self._receivers and len(self._receivers) >= _MAX_RECEIVERS:
             return
         receiver = self._receivers.setdefault(reporter, _Receiver())
-        receiver.hear(_Report(now, block.fraction_lost / 256, block.extended_highest_sequence, sent))
+        receiver.hear(_Report(now, block.cumulative_lost, block.extended_highest_sequence, sent))
         if receiver.media_timeout(self._frame_interval, round_trip or 0):
             self._trip("nothing arrives", receiver, now)
         elif self.why in ("nothing arrives", "no reports") and not receiver.stalled:
