@@ -10,6 +10,8 @@ from protocol.errors import Malformed
 from protocol.rtcp import header
 
 FORMAT = 1
+MAX_PAIRS = 128
+"""PID and BLP pairs that are read: 2176 numbers, more than anybody keeps. Whoever misses more asks again."""
 _SSRCS = struct.Struct("!II")
 _FCI = struct.Struct("!HH")
 
@@ -34,7 +36,8 @@ class Nack:
         header.require(body, _SSRCS.size + _FCI.size, "rtcp_nack")
         if len(body) % _FCI.size:
             raise Malformed("rtcp_nack", "half a PID and BLP pair")
-        numbers = [n for pair in _FCI.iter_unpack(body[_SSRCS.size :]) for n in _numbers(*pair)]
+        pairs = body[_SSRCS.size : _SSRCS.size + MAX_PAIRS * _FCI.size]
+        numbers = [n for pair in _FCI.iter_unpack(pairs) for n in _numbers(*pair)]
         sender_ssrc, media_ssrc = _SSRCS.unpack_from(body)
         return cls(sender_ssrc, media_ssrc, tuple(numbers))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from protocol import rtx
@@ -23,6 +23,8 @@ LIMITED_SHARE = 0.1
 """the same while the path is full: what was lost was too much already."""
 FLOOR = 32_000
 """octets that may be answered in a row, however slow the media."""
+LOOKS = 5000
+"""requested numbers that are looked at, in a row and in a second; of a flood, the rest."""
 _SAVED = 500_000_000
 """ns of the share that can be saved up."""
 _COPIES = 3
@@ -40,10 +42,10 @@ _REMEMBERED = 32
 
 @dataclass(slots=True)
 class Budget:
-    """A bucket of octets, filled at a rate."""
+    """A bucket, of octets or of anything else, filled at a rate."""
 
     rate: float
-    """octets per second."""
+    """per second."""
     size: float
     balance: float
     updated: int
@@ -55,13 +57,13 @@ class Budget:
         size = max(FLOOR, rate * _SAVED / 1e9)
         return cls(rate, size, size, 0)
 
-    def take(self, octets: int, now: int) -> bool:
+    def take(self, amount: int, now: int) -> bool:
         """False: there is not so much left."""
         self.balance = min(self.size, self.balance + (now - self.updated) * self.rate / 1e9)
         self.updated = now
-        if self.balance < octets:
+        if self.balance < amount:
             return False
-        self.balance -= octets
+        self.balance -= amount
         return True
 
 
@@ -72,6 +74,7 @@ class Retransmission:
         self.ssrc, self.payload_type = ssrc, payload_type
         self._history = History(first)
         self._budget = Budget.of(bitrate, SHARE)
+        self._looks = Budget(LOOKS, LOOKS, LOOKS, 0)
         self._rate = self._budget.rate
         self._next = first_rtx
         self._queued = 0
@@ -99,8 +102,12 @@ class Retransmission:
         """The path takes so many bit/s of the media at present; None: all there is."""
         self._budget.rate = self._rate if bitrate is None else min(self._rate, bitrate / 8 * LIMITED_SHARE)
 
-    def answer(self, numbers: Iterable[int], now: int) -> None:
+    def answer(self, numbers: Sequence[int], now: int) -> None:
         """Somebody misses these packets (16-bit numbers, as they come)."""
+        if not self._looks.take(len(numbers), now):
+            self._requested += len(numbers)
+            self._refused["flood"] += len(numbers)
+            return
         least = min(self._round_trips, default=None)
         close = 0 if least is None else least
         for number in numbers:

@@ -10,6 +10,7 @@ from protocol import rtx
 from protocol.errors import ProtocolError, Truncated
 from protocol.rtcp import repair_offer
 from protocol.rtcp.app import App
+from protocol.rtcp.nack import MAX_PAIRS, Nack
 from protocol.rtcp.repair_offer import RepairOffer
 from protocol.rtp import RtpPacket, parse
 
@@ -70,3 +71,9 @@ def test_no_octets_do_more_than_raise(data: bytes, subtype: int) -> None:
         repair_offer.parse(App(1, subtype, b"SCST", data))
     with suppress(ProtocolError):
         rtx.original_sequence_number(data)
+
+
+def test_a_request_for_more_than_anybody_keeps_is_read_in_part() -> None:
+    """64 kB of pairs, each for seventeen numbers."""
+    body = bytes(8) + b"\0\0\xff\xff" * 16_000
+    assert len(Nack.parse(1, body).sequence_numbers) == 17 * MAX_PAIRS

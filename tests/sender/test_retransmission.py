@@ -8,7 +8,7 @@ import pytest
 
 from protocol.rtp import RtpPacket, parse
 from sender.transmit.history import KEPT_FOR, MAX_OCTETS, MAX_PACKETS, History
-from sender.transmit.retransmission import FLOOR, SHARE, Retransmission
+from sender.transmit.retransmission import FLOOR, LOOKS, SHARE, Retransmission
 
 MS = 1_000_000
 SECOND = 1_000_000_000
@@ -122,7 +122,8 @@ def test_whatever_is_asked_answers_stay_within_the_budget(bitrate: int) -> None:
     budget = FLOOR + SHARE * bitrate / 8 * 5.5
     assert octets <= budget
     refused = stream.statistics().refused
-    assert set(refused) <= {"never_sent", "too_old", "too_soon", "budget"}
+    assert set(refused) <= {"never_sent", "too_old", "too_soon", "budget", "flood"}
+    assert refused["flood"] > 0.9 * 500 * 100 * 11 - 6 * LOOKS
     assert stream.statistics().requested == 500 * 100 * 11
 
 
