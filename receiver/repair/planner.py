@@ -23,6 +23,8 @@ _NOTICE = 10 * MILLISECOND
 _WINDOW = 3
 """frames that repair packets cover: 2 repair a little sooner, 3 far more (measured, tests/bench)."""
 _LONGEST_WINDOW = 10
+_LARGEST_BLOCK = 64
+"""packets that are reckoned with: more need a smaller share of repair, and reckoning takes their square in time."""
 _DEEPEST = 2
 
 
@@ -86,6 +88,6 @@ def _rounds(now: Situation) -> int:
 
 def _share(loss: float, now: Situation, frames: int) -> float:
     """Of media. A run of n losses takes n times as much from one window, so it counts as n singles would."""
-    block = max(2, round(frames * now.packets_per_frame))
+    block = max(2, min(_LARGEST_BLOCK, round(frames * now.packets_per_frame)))
     runs = max(1.0, min(now.run, block / 2))
     return min(MOST, repair_packets(min(0.9, loss * runs**0.5), block, RESIDUE) / block)

@@ -65,6 +65,12 @@ def test_the_share_is_bounded_whatever_is_seen(loss: float, run: float, packets:
     assert 1 <= found.fec_frames <= 10
 
 
+def test_frames_of_any_number_of_packets_are_planned_for() -> None:
+    """Many of those few that came whole, where half of all packets is lost."""
+    found = plan(replace(CALM, loss=0.6, run=4.0, packets_per_frame=1000, round_trip=SECOND))
+    assert found.fec_share == MOST
+
+
 def seen(second: float, expected: int, missing: int, round_trip: int | None = 300 * MILLISECOND) -> Seen:
     now = round(second * SECOND)
     return Seen(now, expected, missing, expected // 8, now, 1.0, round_trip)
