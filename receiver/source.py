@@ -111,6 +111,10 @@ class Source:
         if others := np.count_nonzero(foreign):
             stream.ignore(int(others))
             lengths = np.where(foreign, 0, lengths)
+        if self.format.media == "load":  # only how a payload begins says something
+            filler = lengths - (first := np.minimum(lengths, 1))
+            stream.fill(int(filler.sum()))
+            lengths = first
         return Packets(
             segment.extended, segment.timestamps, headers.marker, segment.arrival_times,
             headers.payload_offset, lengths, segment.buffer,

@@ -42,6 +42,8 @@ QUICKER = 10_000_000
 """ns by which the least transit must have fallen to be another path, not another estimate."""
 HEADERS = 40
 """octets of IPv4, UDP and RTP in each packet."""
+_MANY = 32
+"""packets of a stream that nobody plays from which on its frames are found with NumPy."""
 _ALIVE = 1_000_000_000
 """ns since its last packet in which a stream is not silent."""
 SYNC_SLACK = 10_000_000
@@ -93,6 +95,7 @@ class Stream:
         """bit/s that its sender is asked to keep to, headers and repair included; None: there is no limit."""
         self.congested = False
         """its path is full."""
+        self._at_once = False
         self._predicted = form.media == "video" and form.encoding.upper() != "JPEG"
         """a frame may need those before it."""
         self._depacketizer = depacketizer
@@ -114,6 +117,7 @@ class Stream:
     def receive(self, packets: Packets, now: int) -> None:
         """Packets of this stream, every copy, in the order of their arrival."""
         arrivals = packets.arrival_time
+        self._at_once = self._is_load and len(packets) > _MANY
         self.packets += len(packets)
         self._octets += sum(packets.payload_length.tolist())
         self.last_arrival = int(arrivals[-1])
@@ -394,24 +398,22 @@ class Stream:
 
     def _release(self, now: int) -> None:
         before = self._buffer.cursor
+        whole = self._buffer.take_whole() if self._at_once else []
         frames = self._buffer.pop(now, self._deadline)
         if self._buffer.cursor == before:
             return
         assert self._buffer.cursor is not None
         self.ledger.decide(self._buffer.cursor)
-        if self._is_load:
-            self._count_frames(frames, now)
+        if self._is_load:  # nobody plays it: a frame was used when it was whole, or, behind what was given up, now
+            for timestamp, first_arrival, last_arrival in whole:
+                self._count_delay(timestamp, first_arrival, last_arrival, last_arrival)
+            for frame in frames:
+                if any(frame.payloads):
+                    self._count_delay(frame.timestamp, frame.first_arrival, frame.last_arrival, now)
             return
         told = frames if len(frames) <= MAX_CONCEALED else _worth_a_unit(frames)
         for frame, after in zip_longest(told, told[1:]):
             self._emit(frame, now, after)
-
-    def _count_frames(self, frames: list[Frame], now: int) -> None:
-        """Nobody plays them: each was used when it was whole, or, behind what was given up, `now`."""
-        held = any(frame.missing or frame.lost_before for frame in frames)
-        for frame in frames:
-            if frame.missing < len(frame.payloads):
-                self._count_delay(frame, now if held else frame.last_arrival)
 
     def _emit(self, frame: Frame, now: int, after: Frame | None = None) -> None:
         """`after`: what is emitted next, if that is known."""
@@ -420,7 +422,7 @@ class Stream:
         if frame.lost_before and not self._is_sound:
             self._add_unit(frame, b"", frame.lost_before)
         if here:
-            self._count_delay(frame, now)
+            self._count_delay(frame.timestamp, frame.first_arrival, frame.last_arrival, now)
         elif not frame.missing:  # padding, or other payload types than the stream's
             return
         following = None if here or not self._is_sound else self._following(frame, after)
@@ -472,12 +474,13 @@ class Stream:
         if not self.wants_key_frame:
             self.wants_key_frame, self.why_key_frame = True, why
 
-    def _count_delay(self, frame: Frame, now: int) -> None:
-        self._learn(frame.timestamp, frame.last_arrival)
-        least = self.clock.local_time(frame.timestamp)
+    def _count_delay(self, timestamp: int, first_arrival: int, last_arrival: int, now: int) -> None:
+        """Of a frame that leaves the buffer `now`."""
+        self._learn(timestamp, last_arrival)
+        least = self.clock.local_time(timestamp)
         self._emitted += 1
-        self._buffer_delay += now - frame.first_arrival
-        delay = max(now, self.playout_time(frame.timestamp)) - least
+        self._buffer_delay += now - first_arrival
+        delay = max(now, least + self._target.delay + self.extra) - least
         self._playout_delay += delay
         self._playout_delays.add_one(delay // 1000)
 

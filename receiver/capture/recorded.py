@@ -14,6 +14,7 @@ from receiver.capture import journal
 from receiver.capture.headers import plain
 from receiver.capture.writing import Capture
 from receiver.config import Latency
+from receiver.gathering import GatheringSession
 from receiver.media import Format, StreamKey
 from receiver.session import ReceiverSession, SessionConfig, SessionOutput, SessionStatistics
 from receiver.transport import UdpPath
@@ -21,8 +22,8 @@ from receiver.transport import UdpPath
 _NOTHING = Batch.of([], 0)
 
 
-class RecordedSession(ReceiverSession):
-    """A ReceiverSession in everything. Each call goes to the capture first: a replay makes it again."""
+class RecordedSession(GatheringSession):
+    """A GatheringSession in everything. Each call goes to the capture first: a replay makes it again."""
 
     def __init__(self, config: SessionConfig, now: int, capture: Capture, facts: Mapping[str, object]) -> None:
         """The capture keeps the seed, so there must be one: without, one is drawn. `facts` beside the configuration."""

@@ -133,6 +133,29 @@ class JitterBuffer:
                 return frames
             self._give_up(now, frames)
 
+    def take_whole(self) -> list[tuple[int, int, int]]:
+        """As `pop`, of those that are whole and next in order, for a stream that nobody plays: RTP timestamp, first
+        and last arrival of each."""
+        if self._looked or self.cursor is None:
+            return []
+        timestamps, markers, times = self._held.stretch(self.cursor)
+        last = markers.copy()
+        last[:-1] |= timestamps[1:] != timestamps[:-1]
+        ends = np.flatnonzero(last) + 1
+        whole = int(ends[-1]) if len(ends) else 0
+        self._scanned = self.cursor + len(timestamps)
+        if whole:
+            starts, arrivals = np.concatenate(([0], ends[:-1])), times[:whole]
+            firsts, lasts = np.minimum.reduceat(arrivals, starts), np.maximum.reduceat(arrivals, starts)
+            self._lost_before = 0
+            self._release(self.cursor + whole)
+        self._looked = True
+        if whole == len(timestamps) or self._scanned > self.highest:
+            self._held_up = self._hole()
+        else:
+            self._held_up = int(timestamps[whole])
+        return [*zip(timestamps[starts].tolist(), firsts.tolist(), lasts.tolist(), strict=True)] if whole else []
+
     def next_deadline(self, deadline: Deadline) -> int | None:
         """When `pop` will give up the hole in front; None while there is none with something behind it."""
         if self._whole_end() is not None or self._held_up is None:

@@ -69,10 +69,11 @@ class _Run:
     def __init__(self, packets: Packets, first: int) -> None:
         self.first = first
         self.end = first + len(packets)
+        self.packets = packets
+        """their payloads are in `rows`."""
         if len(packets) <= _FEW:
             self.rows = _separately(packets)
             return
-        self._packets = packets
         starts, ends = packets.payload_offset, packets.payload_offset + packets.payload_length
         between = starts[1:] - ends[:-1]
         far = np.maximum(packets.payload_length[1:], _CLOSE)  # one large copy is quicker than many, and at most doubles
@@ -85,7 +86,7 @@ class _Run:
     @cached_property
     def rows(self) -> list[Row]:
         """Made when somebody looks: what is skipped, nobody does."""
-        packets, edges = self._packets, self._edges
+        packets, edges = self.packets, self._edges
         starts, ends = packets.payload_offset, packets.payload_offset + packets.payload_length
         base = np.repeat(starts[edges[:-1]], np.diff(edges))
         data = [piece for piece, (a, b) in zip(self._pieces, pairwise(edges), strict=True) for _ in range(a, b)]
@@ -152,6 +153,20 @@ class Runs:
             run = self._runs[at]
             yield from run.rows[number - run.first :] if number > run.first else run.rows
             number, at = run.end, at + 1
+
+    def stretch(self, number: int) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.int64]]:
+        """As `consecutive`: their timestamps, markers and arrival times."""
+        parts: list[Packets] = []
+        at = bisect_right(self._firsts, number) - 1
+        while 0 <= at < len(self._runs) and self._runs[at].first <= number < self._runs[at].end:
+            run = self._runs[at]
+            parts.append(run.packets.select(slice(number - run.first, None)))
+            number, at = run.end, at + 1
+        if len(parts) == 1:
+            return parts[0].timestamp, parts[0].marker, parts[0].arrival_time
+        columns = ([getattr(part, name) for part in parts] for name in ("timestamp", "marker", "arrival_time"))
+        timestamps, markers, times = (np.concatenate(column) if parts else np.zeros(0, np.int64) for column in columns)
+        return timestamps, markers.astype(bool), times
 
     def between(self, first: int, end: int) -> list[Row | None]:
         """Those of `first` to below `end`, None where one is not held."""

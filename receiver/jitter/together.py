@@ -6,9 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def together(
-    numbers: NDArray[np.int64], arrival_times: NDArray[np.int64], highest: int, waiting: int | None
-) -> int:
+def together(numbers: NDArray[np.int64], arrival_times: NDArray[np.int64], highest: int, waiting: int | None) -> int:
     """Of these packets, shapes (n,), n >= 1: the first so many, before and between which nothing is given up.
 
     `highest`: number held so far; `waiting`: deadline (monotonic ns) of the hole in front, None: there is none. While

@@ -21,12 +21,13 @@ from receiver.capture.recorded import command, configuration
 from receiver.capture.records import Note, Packet
 from receiver.config import ReceiverConfig
 from receiver.description import formats
+from receiver.gathering import GatheringSession
 from receiver.replay.arrivals import Arrival, OwnPaths, Paths, Stamps, batch, batches, usable
 from receiver.replay.choice import Endpoint, choose, endpoints
 from receiver.replay.player import Player
 from receiver.replay.survey import Survey, survey
 from receiver.report.snapshot import Snapshot
-from receiver.session import ReceiverSession, SessionConfig
+from receiver.session import SessionConfig
 
 Log = Callable[[str], None]
 _LINGER = 900_000_000
@@ -89,7 +90,7 @@ class _Replay:
             began = _BEGINNING
             assert found.first_time is not None  # it has a stream
             self._stamps = Stamps(began, began - (found.first_time if found.began is None else found.began))
-        self._session = ReceiverSession(asked, began)
+        self._session = GatheringSession(asked, began)
         self._end = None if config.duration is None else began + config.duration
         self._player = Player(_measured_only(config, found, log), self._session, began, log, found)
 
