@@ -148,8 +148,7 @@ class ReceiverSession:
         self._output.transmissions += self._answers.nacks(now)
         for stream in self._alive():
             self._output.units += stream.advance(now)
-        if over := [s for s in self._sources if s.ends_at is not None and s.ends_at <= now]:
-            self._end_sources(over, now)
+        self._end_sources([s for s in self._sources if s.ends_at is not None and s.ends_at <= now], now)
         if now >= self._next_tick:
             self._tick(now)
         self._output.events += self._presence.all_ended(self._alive(), now)
@@ -306,9 +305,10 @@ class ReceiverSession:
 
     def _receive(self, heard: Heard, now: int) -> None:
         source = heard.source
-        before = source.stream
-        source.heard_from(heard.batch.path, now, steered=heard.batch.steered)
-        for stream in source.receive(heard.headers, heard.arrival_times, heard.batch.buffer, now):
+        before, reached, batch = source.stream, source.reached, heard.batch
+        replaced = source.receive(heard.headers, heard.arrival_times, batch.buffer, now)
+        source.heard_from(batch.path, now, further=source.reached > reached, steered=batch.steered)
+        for stream in replaced:
             self._end_stream(stream, "it restarted", now)
             self._keep_statistics(stream)
         if source.stream is not None:

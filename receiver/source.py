@@ -56,6 +56,8 @@ class Source:
         self.steered = False
         """its packets come through a queue that is not everybody's."""
         self.rtcp_path: Hashable | None = None
+        self._report_path: Hashable | None = None
+        """that the newest sender report came along."""
         self._heard = self._reported = now
         self.cname: str | None = None
         self.last_report: tuple[SenderReport, int] | None = None
@@ -120,19 +122,27 @@ class Source:
             headers.payload_offset, lengths, segment.buffer,
         )  # fmt: skip
 
-    def heard_from(self, path: Hashable, now: int, *, steered: bool = False) -> None:
-        """Packets came along this path."""
-        if path != self.path and now - self._heard >= MOVED:
-            self.path, self.rtcp_path = path, None
+    def heard_from(self, path: Hashable, now: int, *, further: bool, steered: bool = False) -> None:
+        """Packets came along this path; `further`: with numbers, or of a numbering, that nothing had come of. Whoever
+        only repeats what came is not followed."""
+        if path != self.path and further and now - self._heard >= MOVED:
+            elsewhere = self._report_path not in (self.path, self.rtcp_path)
+            self.path, self.rtcp_path = path, self._report_path if elsewhere else None
         if path == self.path:
             self._heard, self.steered = now, steered
 
     def reported_from(self, path: Hashable, now: int) -> None:
         """A sender report came along this path."""
+        self._report_path = path
         if self.rtcp_path is None or now - self._reported >= MOVED_REPORTS:
             self.rtcp_path = path
         if path == self.rtcp_path:
             self._reported = now
+
+    @property
+    def reached(self) -> tuple[int, int]:
+        """Its newest numbering and the highest extended number there."""
+        return self._tracker.reached
 
     @property
     def playing(self) -> Stream | None:

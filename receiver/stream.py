@@ -21,6 +21,7 @@ from receiver.account.histogram import Histogram
 from receiver.account.ledger import Ledger
 from receiver.account.loss_trace import LossTrace
 from receiver.account.one_way import OneWay, TwoWay
+from receiver.account.route import Route
 from receiver.jitter.buffer import Frame, JitterBuffer, Packets
 from receiver.jitter.framing import Framing
 from receiver.jitter.target import TargetDelay
@@ -40,12 +41,16 @@ FIRST_WAIT = 80_000_000
 not known yet, and asking for another takes a round trip, if the sender listens at all."""
 QUICKER = 10_000_000
 """ns by which the least transit must have fallen to be another path, not another estimate."""
-HEADERS = 40
-"""octets of IPv4, UDP and RTP in each packet."""
+_OUTAGE = 100_000_000
+"""ns for which a gap has been beyond repair before nothing is hoped for any more, reordering included."""
 _MANY = 32
 """packets of a stream that nobody plays from which on its frames are found with NumPy."""
+HEADERS = 40
+"""octets of IPv4, UDP and RTP in each packet."""
 _ALIVE = 1_000_000_000
 """ns since its last packet in which a stream is not silent."""
+KEY_FRAME_TIME = 100_000_000
+"""ns that a key frame takes beside the round trip: the next picture, and its sending."""
 SYNC_SLACK = 10_000_000
 """ns by which sound may be off before lip-sync moves it."""
 PERCENTILES = {"50": 0.50, "95": 0.95, "99": 0.99}
@@ -80,8 +85,13 @@ class Stream:
         self._rtcp_octets = self._rtcp_packets = 0
         self.clock = SenderClock(form.clock_rate)
         self.delay = Delay(form.clock_rate, self.clock)
+        self._route = Route()
         self.newest_timestamp = 0
         """unwrapped RTP timestamp of the packet that came last."""
+        self._reached = 0
+        """timestamp up to which outages were looked for."""
+        self._outages = 0
+        """packets lost in them."""
         self.longest_rtt = 0
         """ns; 0 while none is known."""
         self._round_trip: int | None = None
@@ -90,12 +100,12 @@ class Stream:
         self._learns_from = 0
         """RTP timestamp from which on frames came along the present path."""
         self._is_sound, self._is_load = form.media == "audio", form.media == "load"
+        self._at_once = False
         self._quickest: int | None = None
         self.rate_limit: int | None = None
         """bit/s that its sender is asked to keep to, headers and repair included; None: there is no limit."""
         self.congested = False
         """its path is full."""
-        self._at_once = False
         self._predicted = form.media == "video" and form.encoding.upper() != "JPEG"
         """a frame may need those before it."""
         self._depacketizer = depacketizer
@@ -155,7 +165,19 @@ class Stream:
             self._learns_from = timestamp
         elif slower:
             self._target.rebase(slower)
-        return excess
+        return excess if self._is_load else self._follow_route(excess, int(packets.arrival_time[-1]))
+
+    def _follow_route(self, excess: NDArray[np.int64], now: int) -> NDArray[np.int64]:
+        """The same above the least transit of a longer route, where that is what they came along."""
+        reception = self.ledger.reception()
+        missing = 0 if reception is None else reception.expected - reception.received
+        slower = self._route.observe(int(excess.min()), missing, now)
+        if not slower:
+            return excess
+        self.clock.rerouted(slower)
+        self._target.rebase(slower)
+        above: NDArray[np.int64] = np.maximum(excess - slower, 0)
+        return above
 
     def _deadline_within(self, packets: Packets) -> bool:
         """Whether something was due after the first of these arrived, and before the last."""
@@ -177,6 +199,8 @@ class Stream:
         if self._is_sound and self._emitted and arrival > self._deadline(timestamp):
             self._miss(int(packets.sequence[0]) + 1)
         fresh = self.ledger.arrive(packets.sequence, packets.arrival_time)
+        outage = self._outage_before(int(packets.sequence[0]), timestamp, arrival)
+        self._outages += outage
         if np.count_nonzero(fresh) == len(fresh):
             useful = packets
         else:
@@ -187,6 +211,23 @@ class Stream:
         if self.repair is not None and len(useful):
             self.repair.nacks.came(useful)
             self._restore(self.repair.ahead.came(useful), int(useful.arrival_time[-1]))
+        if outage and self._decodable:
+            self._go_on_from(int(packets.sequence[0]))
+
+    def _outage_before(self, number: int, timestamp: int, arrival: int) -> int:
+        """How many packets are missing before this one, where that began so long ago that no repair is in time."""
+        missing, before = number - self._buffer.highest - 1, self._reached
+        self._reached = timestamp
+        if missing <= 0 or self._buffer.highest < 0:
+            return 0
+        began = before + (timestamp - before) // (missing + 1)
+        return missing if self._repair_deadline(began) < arrival - _OUTAGE else 0
+
+    def _go_on_from(self, number: int) -> None:
+        """Nothing before is worth asking for: pictures need another key frame."""
+        if self.repair is not None:
+            self.repair.nacks.give_up_below(number)
+        self.request_key_frame("packets are missing")
 
     def _miss(self, until: int) -> None:
         """Sound after its deadline was missed by the listener, also where no later packet overtook it."""
@@ -254,14 +295,17 @@ class Stream:
                 self._learn(timestamp, arrival)
 
     def plan(self, now: int) -> str:
-        """Look at what repair suits; the reason where that is something new, else empty."""
+        """Look at what repair suits; the reason where that is something new, else empty. Outages are no reason: they
+        are longer than anything that could be sent ahead."""
         reception = self.ledger.reception()
         if self.repair is None or reception is None:
             return ""
-        expected, missing = reception.expected, max(0, reception.expected - reception.received)
-        lengths = self.ledger.loss_runs()
+        missing = max(0, reception.expected - reception.received - self._outages)
+        expected, elapsed = reception.expected - self._outages, now - self.started
+        longest = max(1, expected * self.repair.wait // max(1, elapsed))
+        lengths = {length: count for length, count in self.ledger.loss_runs().items() if length <= longest}
         run = sum(length * count for length, count in lengths.items()) / max(1, sum(lengths.values()))
-        seen = Seen(now, expected, missing, self._emitted, now - self.started, run, self._round_trip)
+        seen = Seen(now, expected, missing, self._emitted, elapsed, run, self._round_trip)
         return self.repair.planning.plan.why if self.repair.planning.look(seen, congested=self.congested) else ""
 
     def asked_for(self, osn: int) -> bool:
@@ -468,6 +512,11 @@ class Stream:
             self.wants_key_frame, self._decodable = False, True
         elif not self._decodable:
             self.request_key_frame("joined in the middle")
+
+    @property
+    def key_frame_wait(self) -> int:
+        """ns that an answer to a request for a key frame may take."""
+        return (self._round_trip or 0) + KEY_FRAME_TIME
 
     def request_key_frame(self, why: str) -> None:
         """Wanted from now until a whole one comes."""

@@ -48,7 +48,7 @@ class SenderClock:
 
     The least transit is the lowest of the last ten buckets of a second that held packets (a silence ages nothing), so
     a faster route is followed at once. A slower one is believed after three buckets that are all more than 100 ms
-    above, or one that is 500 ms above; smaller steps when the window has passed.
+    above, or one that is 500 ms above, or when `rerouted` says so; smaller steps when the window has passed.
     """
 
     def __init__(self, clock_rate: int) -> None:
@@ -104,6 +104,13 @@ class SenderClock:
         assert self._first is not None
         media = (timestamp - self._first[0]) * self._tick
         return max(0, int(arrival_time - self._first[1] - media - self._skew * media - self._level))
+
+    def rerouted(self, slower: int) -> None:
+        """The least transit is so many ns longer from now on: what was measured before is of another route."""
+        self._forget_all_but(1)
+        newest = self._buckets[-1]
+        newest.transit = self._floor + self._skew * (newest.time - self._floor_time) + slower
+        self._find_floor()
 
     def local_time(self, timestamp: int) -> int:
         """Monotonic ns at which a packet with this unwrapped timestamp arrives if it takes the least transit.

@@ -88,6 +88,11 @@ class SourceTracker:
         return self.epoch >= 0
 
     @property
+    def reached(self) -> tuple[int, int]:
+        """The epoch, and the highest extended number that came of it."""
+        return self.epoch, self._newest
+
+    @property
     def waiting(self) -> int:
         """Packets kept that belong to no numbering yet."""
         return len(self._candidates)

@@ -155,6 +155,11 @@ class Nacks:
         self._waiting.clear()
         self.overwhelmed = True
 
+    def give_up_below(self, end: int) -> None:
+        """Numbers below are of no use any more."""
+        for number in [number for number in self._waiting if number < end]:
+            self._give_up(number, self._waiting[number])
+
     def _fill(self, number: int, arrival: int) -> None:
         """One that was overtaken has come."""
         missing = self._waiting.get(number) or self._settled.get(number)

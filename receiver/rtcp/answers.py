@@ -121,7 +121,7 @@ class Answers:
         """Requests for key frames that may go now, and the streams they are for."""
         for path, wanting in self._wanting().items():
             feedback = self._feedback[path]
-            ready = feedback.ask_now(wanting, now)
+            ready = feedback.ask_now({ssrc: stream.key_frame_wait for ssrc, stream in wanting.items()}, now)
             if ready:
                 requests = [feedback.picture_loss(ssrc) for ssrc in ready]
                 yield self._compound(path, feedback, requests, now), [wanting[ssrc] for ssrc in ready]
@@ -130,7 +130,8 @@ class Answers:
         """Monotonic ns at which something is due."""
         times = [feedback.next_report for feedback in self._feedback.values()]
         for path, wanting in self._wanting().items():
-            times += [self._feedback[path].next_request(ssrc, now) for ssrc in wanting]
+            feedback = self._feedback[path]
+            times += [feedback.next_request(ssrc, stream.key_frame_wait, now) for ssrc, stream in wanting.items()]
         return min(times, default=None)
 
     def acknowledge(self, final: SenderRange, path: Hashable, now: int) -> Transmission:

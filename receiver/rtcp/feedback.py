@@ -6,7 +6,7 @@ One `Feedback` stands for one far end, that is one path: what it says there goes
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from protocol.ntp import middle_32, short_from_ns
@@ -28,7 +28,9 @@ NACK_BANDWIDTH = 200_000
 """bit/s of requests for retransmission: three copies of sixty a second need 80,000."""
 IP_UDP_OVERHEAD = 28
 PLI_INTERVAL = 250_000_000
-"""ns between requests for one stream while no key frame has come."""
+"""ns between requests for one stream while no key frame has come, unless an answer takes longer."""
+_ASKED = 1_000_000_000
+"""ns for which a request is remembered."""
 MAX_BLOCKS = 31
 """in one RR (RFC 3550 §6.4.2)."""
 
@@ -124,18 +126,19 @@ class Feedback:
 
     # -- key frames -------------------------------------------------------------------------------------------
 
-    def ask_now(self, wanting: Iterable[int], now: int) -> list[int]:
-        """Those SSRCs of `wanting` that may be asked for a key frame now; they count as asked (RFC 4585 §3.3)."""
-        ready = [ssrc for ssrc in wanting if now >= self._may_ask(ssrc)]
+    def ask_now(self, wanting: Mapping[int, int], now: int) -> list[int]:
+        """Those SSRCs of `wanting` that may be asked for a key frame now; they count as asked (RFC 4585 §3.3). With
+        each the ns that an answer may take: it is not asked again before."""
+        ready = [ssrc for ssrc, wait in wanting.items() if now >= self._may_ask(ssrc, wait)]
         if not ready or not self._allowance.allows(int(self._timer.average_size), now):
             return []
-        recent = {ssrc: asked for ssrc, asked in self._asked.items() if now - asked < PLI_INTERVAL}
+        recent = {ssrc: asked for ssrc, asked in self._asked.items() if now - asked < _ASKED}
         self._asked = recent | dict.fromkeys(ready, now)
         return ready
 
-    def next_request(self, ssrc: int, now: int) -> int:
+    def next_request(self, ssrc: int, wait: int, now: int) -> int:
         """Monotonic ns at which `ask_now` will let this one through."""
-        return max(self._may_ask(ssrc), self._allowance.next_time(int(self._timer.average_size), now))
+        return max(self._may_ask(ssrc, wait), self._allowance.next_time(int(self._timer.average_size), now))
 
-    def _may_ask(self, ssrc: int) -> int:
-        return self._asked[ssrc] + PLI_INTERVAL if ssrc in self._asked else 0
+    def _may_ask(self, ssrc: int, wait: int) -> int:
+        return self._asked[ssrc] + max(PLI_INTERVAL, min(wait, _ASKED)) if ssrc in self._asked else 0

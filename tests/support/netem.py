@@ -209,6 +209,11 @@ class Link:
         self._under_way: list[tuple[int, int, bytes, Any]] = []
         self._order = count()
 
+    @property
+    def origin(self) -> int | None:
+        """From when on moments count; None before the first datagram."""
+        return self._origin
+
     def change(self, conditions: Conditions) -> None:
         """Other conditions from now on; what is under way is not touched, and the bottleneck's queue is empty."""
         self.conditions = conditions

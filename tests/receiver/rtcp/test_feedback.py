@@ -94,11 +94,11 @@ def test_reports_come_at_random_moments_around_the_interval() -> None:
 
 def test_one_request_each_quarter_of_a_second_for_each_stream() -> None:
     f = feedback()
-    assert f.ask_now([5], START) == [5]
-    assert f.ask_now([5], START + MS) == []
-    assert f.ask_now([5, 6], START + MS) == [6], "another stream's is not held back"
-    assert f.next_request(5, START + MS) == START + PLI_INTERVAL
-    assert f.ask_now([5], START + PLI_INTERVAL) == [5]
+    assert f.ask_now({5: 0}, START) == [5]
+    assert f.ask_now({5: 0}, START + MS) == []
+    assert f.ask_now({5: 0, 6: 0}, START + MS) == [6], "another stream's is not held back"
+    assert f.next_request(5, 0, START + MS) == START + PLI_INTERVAL
+    assert f.ask_now({5: 0}, START + PLI_INTERVAL) == [5]
 
 
 def test_feedback_keeps_within_rtcps_bandwidth() -> None:
@@ -107,6 +107,6 @@ def test_feedback_keeps_within_rtcps_bandwidth() -> None:
     sent = 0
     for step in range(10_000):
         now = START + step * MS
-        if ready := f.ask_now(range(50), now):
+        if ready := f.ask_now(dict.fromkeys(range(50), 0), now):
             sent += 28 + len(f.compound([], [f.picture_loss(ssrc) for ssrc in ready], now))
     assert sent <= 6250 * 11 + 1500
