@@ -99,6 +99,11 @@ class Congestion:
         return self._standing(_STANDING)
 
     @property
+    def suspected(self) -> bool:
+        """There is congestion, or what may turn out to be: nothing is to be added."""
+        return self.limit is not None or self._standing(_STANDING) > max(ONSET, self._threshold)
+
+    @property
     def arriving(self) -> float:
         """bit/s in the last second."""
         return self._rate(_WINDOWS)

@@ -14,6 +14,8 @@ from receiver.stream import HEADERS, Stream
 
 LEAST = 30_000
 """bit/s that are left to pictures, whatever else comes along the path."""
+_JUMP = 5_000_000_000
+"""ns that are no queue: a sender's clock has jumped."""
 _GAIN = 0.2
 _FALL = 0.95
 """of a limit, that is worth an event."""
@@ -83,14 +85,15 @@ class Limits:
             sums.update(octets=fresh, expected=expected, lost=expected - received)
             rate = mark.rate + (fresh * 8e9 / span - mark.rate) * _GAIN
             self._marks[stream.key] = _Mark(octets, reception.expected, reception.received, rate)
-        queue = min((q for q in queues if q is not None), default=None)
+        # The least transit of a stream that began while the queue stood has the queue in it: another one knows better.
+        queue = max((q for q in queues if q is not None and q < _JUMP), default=None)
         return path.congestion.observe(Window(span, queue, sums["octets"], sums["expected"], sums["lost"]), now)
 
     def _share(self, path: _Path, streams: list[Stream], now: int) -> list[RateLimited]:
         """The pictures' part of the limit, each stream's by what comes of it."""
         limit = path.congestion.limit
         for stream in streams:
-            stream.congested = limit is not None
+            stream.congested = path.congestion.suspected
         rates = {stream: self._marks[stream.key].rate for stream in streams}
         pictures = [stream for stream in streams if stream.format.media == "video"]
         of_pictures = sum(rates[stream] for stream in pictures)

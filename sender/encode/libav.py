@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from av.video.codeccontext import VideoCodecContext
 
 CLOCK_RATE = 90_000
+LOOSE = 0.6
+"""of the rate that a codec was opened for: below, its buffer is so large for the rate that single seconds
+exceed it by far, and it is opened again with less."""
+HEADROOM = 1.2
+"""then: to follow upwards without another key frame."""
 RECONFIGURE_STEP = 0.1
 """a codec that must be opened again to change its rate (and so sends a key frame) is left alone for less than this."""
 
@@ -54,7 +59,7 @@ class LibavEncoder:
         self.format_parameters = format_parameters
         self._create = create
         self._adjustable = adjustable
-        self._wanted = self._current = self._ceiling = bitrate
+        self._wanted = self._current = self._ceiling = self._most = bitrate
         self._context = create(bitrate)
         self._count = 0
         self._key_frame_wanted = True
@@ -92,13 +97,20 @@ class LibavEncoder:
         wanted = self._wanted
         if wanted == self._current:
             return
-        if self._adjustable and wanted <= self._ceiling:
+        if self._adjustable and LOOSE * self._ceiling <= wanted <= self._ceiling:
             self._context.bit_rate = wanted
-        elif self._adjustable or abs(wanted - self._current) > RECONFIGURE_STEP * self._current:
-            self._context = self._create(wanted)
-            self._ceiling = wanted
-            self._count = 0
-            self._key_frame_wanted = True
+        elif self._adjustable:
+            self._most = max(self._most, wanted)
+            self._open(min(self._most, int(HEADROOM * wanted)))
+            self._context.bit_rate = wanted
+        elif abs(wanted - self._current) > RECONFIGURE_STEP * self._current:
+            self._open(wanted)
         else:
             return
         self._current = wanted
+
+    def _open(self, ceiling: int) -> None:
+        self._context = self._create(ceiling)
+        self._ceiling = ceiling
+        self._count = 0
+        self._key_frame_wanted = True

@@ -36,7 +36,10 @@ class Run:
 
     def go_on(self, duration: int) -> None:
         first = (self.pair.clock.now - self.started) // (20 * MS)
-        sound = traffic.audio(duration, stream=1, first=first)
+        sound = (
+            replace(item, timestamp=item.timestamp + 960 * first)
+            for item in traffic.audio(duration, stream=1, first=first)
+        )
         self.pair.run(traffic.together(self.encoder.video(self.pair, duration), sound))
 
     def delays(self, since: int, until: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
