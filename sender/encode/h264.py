@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from protocol.payload.h264 import format_parameters
-from sender.encode.libav import LibavEncoder, open_context
+from sender.encode.libav import BUFFER_TIME, LibavEncoder, open_context
 from sender.libraries import av
 
 if TYPE_CHECKING:
@@ -16,20 +16,18 @@ if TYPE_CHECKING:
 
 REFRESH_PERIOD = 2
 """seconds in which every macroblock is sent intra once: as long as a joiner without RTCP waits for a clean picture."""
-BUFFER_TIME = Fraction(2, 5)
-"""seconds of the bit-rate that a burst may hold (the VBV); without one, x264 ignores a new bit-rate."""
 SLICE_BYTES = 1100
 
 
 def open_h264(width: int, height: int, frame_rate: Fraction, bitrate: int) -> LibavEncoder:
     """Even `width` and `height`. Parameter sets: in `format_parameters` (RFC 6184 §8.1) and before every key frame."""
     create = partial(_create, width, height, frame_rate)
-    parameters = format_parameters(create(bitrate, out_of_band=True).extradata or b"")
+    parameters = format_parameters(create(bitrate, BUFFER_TIME, out_of_band=True).extradata or b"")
     return LibavEncoder("H264", create, bitrate, parameters, adjustable=True)
 
 
 def _create(
-    width: int, height: int, frame_rate: Fraction, bitrate: int, *, out_of_band: bool = False
+    width: int, height: int, frame_rate: Fraction, bitrate: int, buffer_time: Fraction, *, out_of_band: bool = False
 ) -> VideoCodecContext:
     context = av.CodecContext.create("libx264", "w")
     context.width, context.height, context.pix_fmt = width, height, "yuv420p"
@@ -49,7 +47,8 @@ def _create(
         "tune": "zerolatency",
         "profile": "baseline",
         "maxrate": str(bitrate),
-        "bufsize": str(round(bitrate * BUFFER_TIME)),
+        # Without a buffer (the VBV), x264 ignores a new bit-rate.
+        "bufsize": str(round(bitrate * buffer_time)),
         # A column of intra blocks wanders over the picture instead of a key frame ten times as large as the others.
         "intra-refresh": "1",
         "forced-idr": "1",

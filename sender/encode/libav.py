@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from protocol.errors import ResourceError
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from av.video.codeccontext import VideoCodecContext
 
 CLOCK_RATE = 90_000
+BUFFER_TIME = Fraction(2, 5)
+TIGHT_BUFFER_TIME = Fraction(1, 5)
+"""where a path is full, what a burst holds waits in its queue."""
 LOOSE = 0.6
 """of the rate that a codec was opened for: below, its buffer is so large for the rate that single seconds
 exceed it by far, and it is opened again with less."""
@@ -40,7 +44,8 @@ def open_context(context: VideoCodecContext) -> VideoCodecContext:
 
 
 class LibavEncoder:
-    """A VideoEncoder over a libav codec. `create` opens the codec for a ceiling in bits a second.
+    """A VideoEncoder over a libav codec. `create` opens the codec for a ceiling in bits a second, and for a buffer in
+    seconds of it: as much as a burst may hold.
 
     The frame of an encoded picture gets its `pts` and `pict_type` changed.
     """
@@ -48,7 +53,7 @@ class LibavEncoder:
     def __init__(
         self,
         encoding: str,
-        create: Callable[[int], VideoCodecContext],
+        create: Callable[[int, Fraction], VideoCodecContext],
         bitrate: int,
         format_parameters: dict[str, str],
         *,
@@ -60,7 +65,7 @@ class LibavEncoder:
         self._create = create
         self._adjustable = adjustable
         self._wanted = self._current = self._ceiling = self._most = bitrate
-        self._context = create(bitrate)
+        self._context = create(bitrate, BUFFER_TIME)
         self._count = 0
         self._key_frame_wanted = True
 
@@ -110,7 +115,7 @@ class LibavEncoder:
         self._current = wanted
 
     def _open(self, ceiling: int) -> None:
-        self._context = self._create(ceiling)
+        self._context = self._create(ceiling, BUFFER_TIME if ceiling == self._most else TIGHT_BUFFER_TIME)
         self._ceiling = ceiling
         self._count = 0
         self._key_frame_wanted = True

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 KEY_FRAME_PERIOD = 4
 """seconds; VP8 has no rolling refresh, so a joiner without RTCP waits for this."""
-BUFFER_TIME = Fraction(2, 5)
 
 
 def open_vp8(width: int, height: int, frame_rate: Fraction, bitrate: int) -> LibavEncoder:
@@ -22,7 +21,7 @@ def open_vp8(width: int, height: int, frame_rate: Fraction, bitrate: int) -> Lib
     return LibavEncoder("VP8", partial(_create, width, height, frame_rate), bitrate, {}, adjustable=False)
 
 
-def _create(width: int, height: int, frame_rate: Fraction, bitrate: int) -> VideoCodecContext:
+def _create(width: int, height: int, frame_rate: Fraction, bitrate: int, buffer_time: Fraction) -> VideoCodecContext:
     context = av.CodecContext.create("libvpx", "w")
     context.width, context.height, context.pix_fmt = width, height, "yuv420p"
     context.framerate = frame_rate
@@ -38,6 +37,6 @@ def _create(width: int, height: int, frame_rate: Fraction, bitrate: int) -> Vide
         "error-resilient": "default",
         "minrate": str(bitrate),
         "maxrate": str(bitrate),
-        "bufsize": str(round(bitrate * BUFFER_TIME)),
+        "bufsize": str(round(bitrate * buffer_time)),
     }
     return open_context(context)
