@@ -32,7 +32,8 @@ def _stream(stream: StreamStatistics, earlier: StreamStatistics | None, elapsed:
     if earlier is None or elapsed <= 0:
         return f"{stream.media} {stream.packets} packets"
     rate = 8 * (stream.octets - earlier.octets) / elapsed / 1000
-    return f"{stream.media} {rate:.0f} kbit/s"
+    limited = "" if stream.rate_limit is None else f" of at most {stream.rate_limit / 1000:.0f}"
+    return f"{stream.media} {rate:.0f}{limited} kbit/s"
 
 
 def _answer(target: TargetSnapshot) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sender.snapshot import (
     Reception,
     SenderStatistics,
@@ -37,6 +39,11 @@ def test_the_rate_and_what_the_receiver_said() -> None:
     text = line(snapshot(3.0, stream(350_000, said, 41.0)), snapshot(1.0, stream(100_000)))
     # 250,000 octets in 2 s
     assert text == "0:03  host:5004: video 1000 kbit/s (receiver lately lost video 5.0 %; round trip 41 ms)"
+
+
+def test_a_limit_is_said_beside_the_rate() -> None:
+    limited = replace(stream(225_000), rate_limit=950_000)
+    assert "video 900 of at most 950 kbit/s" in line(snapshot(3.0, limited), snapshot(1.0, stream(0)))
 
 
 def test_trouble_is_named() -> None:
