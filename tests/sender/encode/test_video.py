@@ -176,3 +176,25 @@ def test_what_cannot_be_encoded_is_refused_in_one_line(codec, width, height, hin
         open_video_encoder(codec, width, height, RATE, 1_000_000)
     assert hint in str(refusal.value)
     assert "\n" not in str(refusal.value)
+
+
+def test_h264_far_below_its_rate_opens_again_once_and_follows_upwards():
+    encoder = open_video_encoder("h264", 320, 240, RATE, 2_000_000)
+    encoder.encode(picture(0))
+    encoder.set_bitrate(1_500_000)
+    assert 5 not in nal_types(encoder.encode(picture(1))[0].data)
+    encoder.set_bitrate(500_000)
+    assert 5 in nal_types(encoder.encode(picture(2))[0].data)
+    for number, bitrate in enumerate((450_000, 590_000), 3):
+        encoder.set_bitrate(bitrate)
+        assert 5 not in nal_types(encoder.encode(picture(number))[0].data)
+
+
+def test_vp8_is_not_opened_again_for_a_little():
+    encoder = open_video_encoder("vp8", 320, 240, RATE, 1_000_000)
+    assert encoder.encode(picture(0))[0].key_frame
+    for number, bitrate in enumerate((950_000, 1_050_000), 1):
+        encoder.set_bitrate(bitrate)
+        assert not encoder.encode(picture(number))[0].key_frame
+    encoder.set_bitrate(500_000)
+    assert encoder.encode(picture(3))[0].key_frame
