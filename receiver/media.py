@@ -62,6 +62,8 @@ class AccessUnit:
     """RTP ticks, where the payload says (audio)."""
     following: bytes | None = None
     """of a missing audio unit: the payload right after it, when it is already here, for Opus in-band FEC."""
+    packets: int = 0
+    """that it was sent in, as far as they are known of, those missing included; 0: nobody knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,12 @@ class VideoPlayoutStatistics:
     dropped_display: int = 0
     """a newer one was there before the display took it."""
     damaged: int = 0
+    """shown, though something of it, or of what it was predicted from, was missing."""
+    held: int = 0
+    """decoded, but so badly damaged that the picture before stayed."""
+    recovery_p50_ms: float | None = None
+    recovery_p95_ms: float | None = None
+    """from the first picture missing or damaged to the next clean one; None: nothing was."""
     freeze_count: int = 0
     total_freezes_duration_s: float = 0.0
     width: int = 0

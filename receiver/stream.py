@@ -492,6 +492,7 @@ class Stream:
                 missing,
                 next((self._framing.duration(p) for p in frame.payloads if p), None),
                 following,
+                len(frame.payloads) if data else missing,
             )
         )
 

@@ -17,7 +17,7 @@ LEDGER = (
 )  # fmt: skip
 _FRAMES = (
     "received", "decoded", "rendered", "dropped_network", "dropped_late", "dropped_decode", "dropped_display",
-    "damaged", "width", "height", "sent", "key_frames", "key_frame_requests",
+    "damaged", "held", "width", "height", "sent", "key_frames", "key_frame_requests",
 )  # fmt: skip
 _REPAIR = ("nacks", "requested", "repaired", "late", "useless", "not_requested", "packets", "octets")
 _CONCEALMENT = (
@@ -76,6 +76,8 @@ def _stream_figures() -> Iterator[Figure]:
     yield from _under("buffer", ("delay_mean_ms", "target_ms"), "ms")
     yield from _under("buffer", ("emitted",))
     yield from _under("frames", _FRAMES, media="video")
+    for name in ("p50", "p95"):
+        yield Figure(f"frames.recovery_ms.{name}", ("frames", "recovery_ms", name), "ms", media="video")
     yield from _under("freezes", ("count",), media="video")
     yield from _under("freezes", ("seconds",), "s", media="video")
     yield from _under("concealment", _CONCEALMENT, media="audio")

@@ -2,7 +2,8 @@
 
 FFmpeg decodes on through damage and says nothing about it, so what a picture was predicted from is tracked here. Every
 picture since a loss is marked damaged until one that needs no other was whole: an IDR or key frame, or the end of the
-intra-refresh that a recovery point announces. Damaged pictures are shown, undecodable ones are not.
+intra-refresh that a recovery point announces. Damaged pictures are shown as far as they are worth it (`damage`),
+undecodable ones are not.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, cast
 
 from protocol.errors import Unsupported
 from receiver.decode import h264
+from receiver.decode.damage import Hold, Recovery
 from receiver.libraries import av
 from receiver.media import AccessUnit, Format, Image, VideoPlayoutStatistics
 
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 
 _DECODERS = {"H264": "h264", "VP8": "vp8", "JPEG": "mjpeg"}
 _SHOWABLE = {"yuv420p", "yuvj420p"}
+_RESTARTS = b"\xff\xdd\x00\x04"
+"""what announces restart markers in a JPEG file (ITU-T T.81 §B.2.4.4): the missing parts of it come from the picture
+before. Without them they are grey."""
 _MOST_REORDERED = 32
 """units in the decoder at once; H.264 allows 16 frames (§A.3.1)."""
 
@@ -48,6 +53,34 @@ class References:
         return self.remaining == 0
 
 
+@dataclass(slots=True)
+class _Rhythm:
+    """The units that had data, by their timestamps: how many pictures a gap had."""
+
+    last: AccessUnit | None = None
+    step: int = 0
+    """ticks between the last two that followed each other."""
+    gap: bool = False
+    """something is missing since the last one."""
+
+    def missed(self, unit: AccessUnit) -> int:
+        """When the first picture is played that `unit` (without data) stands for, monotonic ns."""
+        self.gap = True
+        if self.last is None or not self.step:
+            return unit.playout_time
+        return self.last.playout_time + self.step * 1_000_000_000 // unit.format.clock_rate
+
+    def came(self, unit: AccessUnit) -> int:
+        """How many pictures are missing before this one."""
+        last, gap = self.last, self.gap
+        self.last, self.gap = unit, False
+        ticks = 0 if last is None else unit.timestamp - last.timestamp
+        if gap or unit.missing:
+            return max(int(gap), round(ticks / self.step) - 1 if self.step else 0)
+        self.step = ticks if ticks > 0 else self.step
+        return 0
+
+
 class VideoDecoder:
     """One video stream's units to images. Never raises for what is in a unit.
 
@@ -62,7 +95,9 @@ class VideoDecoder:
         self._context = self._open()
         self._references = References()
         self._started = False
-        self._pending: dict[int, tuple[AccessUnit, bool]] = {}
+        self._rhythm, self._hold, self._recovery = _Rhythm(), Hold(), Recovery()
+        self._pending: dict[int, tuple[AccessUnit, bool, bool]] = {}
+        """by timestamp: each unit in the decoder, whether its picture is damaged, and whether it is to be shown."""
         self._statistics = VideoPlayoutStatistics()
 
     @property
@@ -71,14 +106,21 @@ class VideoDecoder:
         return self._encoding != "JPEG" and self._references.remaining is None
 
     def statistics(self) -> VideoPlayoutStatistics:
-        """The decoder's share: frames received, decoded, damaged, dropped_network, dropped_decode, width, height."""
-        return self._statistics
+        """The decoder's share: frames received, decoded, damaged, held, dropped_network, dropped_decode, width, height,
+        and the time to a clean picture."""
+        return replace(
+            self._statistics,
+            recovery_p50_ms=self._recovery.percentile_ms(0.5),
+            recovery_p95_ms=self._recovery.percentile_ms(0.95),
+        )
 
     def decode(self, unit: AccessUnit) -> list[Image]:
         """The images that are ready, in the order they are shown: the unit's own, except in streams with B-frames."""
         if not unit.data:
             self._references.damage()
             self._count(dropped_network=1)
+            if self._started:
+                self._recovery.damaged(self._rhythm.missed(unit))
             return []
         if self._encoding == "H264" and not h264.has_picture(unit.data):
             self._feed(unit.data, None)
@@ -90,7 +132,20 @@ class VideoDecoder:
             return []
         self._started = True
         intact = self._references.decode(unit.missing == 0, frames_to_recovery)
-        return self._decode(unit, damaged=not intact)
+        return self._decode(unit, damaged=not intact, shown=self._is_worth_it(unit, intact=intact))
+
+    def _is_worth_it(self, unit: AccessUnit, *, intact: bool) -> bool:
+        """Whether its picture is to be shown. Call it once for each."""
+        gap = self._rhythm.came(unit)
+        if intact:
+            self._hold.clean()
+            self._recovery.clean(unit.playout_time)
+            return True
+        self._recovery.damaged(unit.playout_time)
+        if self._encoding == "JPEG":
+            return _RESTARTS in unit.data
+        self._hold.gap(gap)
+        return not self._hold.holds(unit.missing / unit.packets if unit.packets else 0.0)
 
     def flush(self) -> list[Image]:
         """What the decoder still holds when the stream ends (B-frames)."""
@@ -100,14 +155,15 @@ class VideoDecoder:
         self._started = False
         return images
 
-    def _decode(self, unit: AccessUnit, damaged: bool) -> list[Image]:
+    def _decode(self, unit: AccessUnit, *, damaged: bool, shown: bool) -> list[Image]:
         while len(self._pending) >= _MOST_REORDERED:
             del self._pending[next(iter(self._pending))]
-        self._pending[unit.timestamp] = unit, damaged
+        self._pending[unit.timestamp] = unit, damaged, shown
         frames = self._feed(unit.data, unit.timestamp)
         if frames is None:
             self._pending.pop(unit.timestamp, None)
             self._references.damage()
+            self._recovery.damaged(unit.playout_time)
             self._count(**{"dropped_network" if unit.missing else "dropped_decode": 1})
             return []
         return self._images(frames)
@@ -119,11 +175,13 @@ class VideoDecoder:
         found = self._pending.pop(frame.pts, None) if frame.pts is not None else None
         if found is None:
             return None
-        unit, damaged = found
+        unit, damaged, shown = found
         if frame.format.name not in _SHOWABLE:
             frame = frame.reformat(format="yuvj420p" if frame.format.name.startswith("yuvj") else "yuv420p")
-        self._count(frames_decoded=1, damaged=int(damaged))
+        self._count(frames_decoded=1, damaged=int(damaged and shown), held=int(not shown))
         self._statistics = replace(self._statistics, width=frame.width, height=frame.height)
+        if not shown:
+            return None
         return Image(frame, unit.timestamp, unit.playout_time, unit.arrival_time, damaged)
 
     def _feed(self, data: bytes | None, timestamp: int | None) -> list[VideoFrame] | None:

@@ -232,6 +232,8 @@ def _frames(video: VideoPlayoutStatistics | None) -> dict[str, object] | None:
         "dropped_decode": video.dropped_decode,
         "dropped_display": video.dropped_display,
         "damaged": video.damaged,
+        "held": video.held,
+        "recovery_ms": {"p50": _number(video.recovery_p50_ms), "p95": _number(video.recovery_p95_ms)},
         "width": video.width or None,
         "height": video.height or None,
     }

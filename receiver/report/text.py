@@ -165,9 +165,18 @@ def _frames(frames: Mapping[str, Any] | None, freezes: Mapping[str, Any] | None)
     return (
         f"{frames['received']} received, {frames['decoded']} decoded, {frames['rendered']} shown;"
         f" dropped: {frames['dropped_network']} network, {frames['dropped_late']} late,"
-        f" {frames['dropped_decode']} decoder, {frames['dropped_display']} display;"
+        f" {frames['dropped_decode']} decoder, {frames['dropped_display']} display;{_damage(frames)}"
         f" {freezes['count']} freezes, {freezes['seconds']:.1f} s"
     )
+
+
+def _damage(frames: Mapping[str, Any]) -> str:
+    """Nothing where nothing was."""
+    damaged, held, clean = frames.get("damaged"), frames.get("held"), (frames.get("recovery_ms") or {}).get("p50")
+    if not damaged and not held:
+        return ""
+    again = "" if clean is None else f", clean again after {clean:.0f} ms (median)"
+    return f" {damaged or 0} damaged, {held or 0} held back{again};"
 
 
 def _sound(audio: Mapping[str, Any] | None) -> str:

@@ -192,14 +192,14 @@ def test_a_route_longer_by_200_ms_and_back() -> None:
     changed = live.pair.clock.now
     live.change(replace(PATH, delay=WAY + 200 * MS))
     live.run(4 * SECOND)
+    round_trip = ROUND_TRIP + 400 * MS
     for media, frames in (("video", 30), ("audio", 50)):
-        assert (
-            next(m for m, u in live.units(media, changed + WAY) if u.data and not u.missing) - changed <= WAY + 300 * MS
-        )
+        shown = next(moment for moment, unit in live.units(media, changed + WAY) if unit.data and not unit.missing)
+        assert shown - changed <= round_trip + 300 * MS
         assert len(live.delay(media, changed + SECOND, changed + 2 * SECOND)) >= frames - 1, "no gap, once it is heard"
         assert max(live.delay(media, changed + 2 * SECOND)) <= before + 225 * MS, "its length, and no more"
     assert told.stream(live.pair, "video").ledger.missed == 0
-    assert told.stream(live.pair, "audio").ledger.missed <= 5
+    assert told.stream(live.pair, "audio").ledger.missed <= 12
     changed = live.pair.clock.now
     live.change(PATH)
     live.run(4 * SECOND)
