@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 CLOCK_RATE = 90_000
 BUFFER_TIME = Fraction(2, 5)
-TIGHT_BUFFER_TIME = Fraction(1, 5)
+TIGHT_BUFFER_TIME = Fraction(1, 10)
 """where a path is full, what a burst holds waits in its queue."""
 LOOSE = 0.6
 """of the rate that a codec was opened for: below, its buffer is so large for the rate that single seconds
