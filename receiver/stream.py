@@ -318,7 +318,8 @@ class Stream:
             return []
         nacks = self.repair.nacks
         nacks.promised = promised
-        numbers = nacks.due(now, self._repair_deadline)
+        asking = not self._is_sound or self.repair.planning.plan.nack
+        numbers = nacks.due(now, self._repair_deadline if asking else _never)
         if nacks.overwhelmed:
             nacks.overwhelmed = False
             if self._predicted:
@@ -581,6 +582,11 @@ class Stream:
             ahead=None if self.repair is None else self.repair.ahead.counts(),
             repair_plan=None if self.repair is None else self.repair.planning.plan.why,
         )
+
+
+def _never(_: int) -> int:
+    """A deadline that nothing can meet."""
+    return 0
 
 
 def _percentiles(micro: Histogram) -> dict[str, int | None]:

@@ -25,6 +25,13 @@ _SECOND = 1_000 * MILLISECOND
 _AGAIN = 10 * _SECOND
 """ns after an outage in which another is no accident."""
 _CEILING = 2 * _SECOND
+_RECENT = 540
+"""frames of sound of which the best delay is looked for: about 11 s."""
+_ANOTHER, _DOUBT = 10, 25
+"""frames in a row, none in a queue behind the one before, later than what was best; and how many it takes until
+those count for enough."""
+_LOOK = 10
+"""frames between two looks for what would have been best."""
 _WINDOW = 512
 """pictures: 17 s at 30 a second."""
 _FEW = 16
@@ -67,6 +74,48 @@ class FixedDelay:
 
     def rebase(self, slower: int) -> None:
         """It stands above the least transit, whatever that is."""
+
+
+class Lately:
+    """The delay that would have been cheapest for the last frames, had they been known: what is best for a path that
+    stays as it is, and no path needs more than it showed."""
+
+    def __init__(self, late: float) -> None:
+        """`late`: ns of waiting that a late frame is worth."""
+        self._late = late
+        self._recent = np.zeros(_RECENT, np.int64)
+        self._count = 0
+        self._waits = 0
+        """frames until it is looked for again."""
+        self._late_in_a_row = 0
+        self._unsure = 0
+        """frames for which what was best before says nothing: the path may be another."""
+        self.best = 0
+
+    def observe(self, lateness: int) -> None:
+        self._late_in_a_row = self._late_in_a_row + 1 if lateness > self.best else 0
+        if self._late_in_a_row >= _ANOTHER:
+            self._unsure = _DOUBT
+        self._unsure -= self._unsure > 0
+        self._recent[self._count % _RECENT] = lateness
+        self._count += 1
+        self._waits -= 1
+        if self._waits <= 0 or lateness > self.best:
+            self._look()
+
+    def bound(self, delay: int) -> int:
+        """`delay`, or what would have been best where that is less."""
+        return delay if self._unsure else min(delay, self.best)
+
+    def _look(self) -> None:
+        self._waits = _LOOK
+        filled = np.sort(self._recent[: self._count])
+        later = np.arange(len(filled) - 1, -1, -1)
+        self.best = int(filled[np.argmin(filled + self._late / len(filled) * later)])
+
+    def shift(self, slower: int) -> None:
+        self._recent -= slower
+        self.best = max(0, self.best - slower)
 
 
 class Tail:
@@ -112,10 +161,14 @@ class AdaptiveDelay:
         headroom: float = 1.0,
         unnoticed: int = 0,
         tail: Tail | None = None,
+        lately: Lately | None = None,
     ) -> None:
-        """`unnoticed`: lateness that is none, because nobody sees it. `tail`: so long a hole is worth waiting for."""
+        """`unnoticed`: lateness that is none, because nobody sees it. `tail`: so long a hole is worth waiting for.
+        `lately`: more than that is never needed; the experts alone tell delays that lie close together slowly, and err
+        upwards."""
         self._experts = Experts(cost)
         self._margin, self._headroom, self._unnoticed, self._tail = margin, headroom, unnoticed, tail
+        self._lately = lately
         self._last: tuple[int, int] | None = None
         """lateness and moment of the frame before."""
         self._heard: int | None = None
@@ -170,6 +223,8 @@ class AdaptiveDelay:
     def _learn(self, lateness: int, now: int) -> None:
         counted = round(lateness * self._headroom) if now == self._heard else lateness
         self._experts.observe(max(0, counted - self._unnoticed))
+        if self._lately is not None:
+            self._lately.observe(lateness)
 
     def _follows(self, lateness: int, now: int) -> bool:
         """Whether it stood in the same queue as the frame before: it came after at most half the time that lies
@@ -180,12 +235,17 @@ class AdaptiveDelay:
         return now - before <= lateness_before - lateness
 
     def _wanted(self) -> int:
-        return min(_CEILING, round(self._experts.best) + self._margin)
+        best = round(self._experts.best)
+        if self._lately is not None:
+            best = self._lately.bound(best)
+        return min(_CEILING, best + self._margin)
 
     def rebase(self, slower: int) -> None:
         self._experts.shift(round(slower * self._headroom))
         if self._tail is not None:
             self._tail.shift(slower)
+        if self._lately is not None:
+            self._lately.shift(slower)
         if self._last is not None:
             self._last = self._last[0] - slower, self._last[1]
         self._needed = max(self._margin, self._needed - slower)
@@ -200,7 +260,9 @@ def policy(latency: Latency, media: str) -> TargetDelay:
     if media == "audio":
         late = _SECOND * 200**latency.caution
         cost = Cost(late=late, decisive=late / 3)
-        return AdaptiveDelay(cost, headroom=_HEADROOM, margin=2 * MILLISECOND, start=20 * MILLISECOND)
+        return AdaptiveDelay(
+            cost, headroom=_HEADROOM, margin=2 * MILLISECOND, start=20 * MILLISECOND, lately=Lately(late)
+        )
     return AdaptiveDelay(
         Cost(lateness=20**latency.caution),
         margin=0,

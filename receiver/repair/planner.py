@@ -25,7 +25,10 @@ _WINDOW = 3
 _LONGEST_WINDOW = 10
 _LARGEST_BLOCK = 64
 """packets that are reckoned with: more need a smaller share of repair, and reckoning takes their square in time."""
-_DEEPEST = 2
+DEEPEST = 3
+"""payloads repeated in a packet."""
+SOUND_RESIDUE = 2e-3
+"""share of sound that may stay lost: one short gap in ten seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,8 @@ class Plan:
 
 def plan(now: Situation) -> Plan:
     """What is to be done against loss."""
+    if now.sound:
+        return _plan_sound(now)
     rounds = _rounds(now)
     nack = rounds > 0
     if now.loss <= 0:
@@ -71,12 +76,25 @@ def plan(now: Situation) -> Plan:
         return Plan(nack, why=f"{lost}; a retransmission comes in time {'twice' if rounds == 2 else f'{rounds} times'}")
     left = now.loss**2 if rounds else now.loss
     how = "one retransmission fits" if rounds else "no retransmission comes in time"
-    if now.sound:
-        depth = min(_DEEPEST, max(1, math.ceil(now.run)))
-        return Plan(nack, red_depth=depth, why=f"{lost}; {how}: each packet repeats {depth} before it")
     frames = min(_LONGEST_WINDOW, max(_WINDOW, math.ceil(2 * now.run / max(1.0, now.packets_per_frame))))
     share = _share(left, now, frames)
     return Plan(nack, share, frames, why=f"{lost}; {how}: {100 * share:.0f} % forward correction")
+
+
+def _plan_sound(now: Situation) -> Plan:
+    """The next packet is here sooner than an answer: so sound repeats itself wherever that comes earlier, and costs
+    little beside pictures. A retransmission is for paths so short that it comes as soon."""
+    near = now.round_trip is not None and now.round_trip <= now.frame_interval // 2
+    if now.loss <= 0:
+        return Plan(nack=True, why="nothing is lost")
+    lost = f"{100 * now.loss:.1f} % lost"
+    if near:
+        return Plan(nack=True, why=f"{lost}; a retransmission comes before the next packet would")
+    if now.congested:
+        return Plan(_rounds(now) > 0, why=f"{lost} while delay rises: the path is full, nothing is added")
+    depth = math.ceil(math.log(SOUND_RESIDUE) / math.log(min(0.5, now.loss)) - 1 + (now.run - 1) / 2)
+    depth = max(1, min(DEEPEST, depth))
+    return Plan(nack=False, red_depth=depth, why=f"{lost}: each packet repeats {depth} before it")
 
 
 def _rounds(now: Situation) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 from typing import NamedTuple
 
 from protocol.shares import wilson
@@ -13,6 +14,7 @@ _WINDOW = 10_000_000_000
 _FEWEST = 10
 """frames before which their spacing is not known."""
 _USUAL = 33_000_000
+_ENOUGH = 5_000_000_000
 _NOTICEABLE = 0.05
 """of the media: a share that differs by less is no new plan."""
 
@@ -43,6 +45,7 @@ class Planning:
         self._history: deque[tuple[int, int, int]] = deque()
         """(moment, packets expected, missing)."""
         self._interval = _USUAL
+        self._less_since: int | None = None
         self.plan = Plan(nack=True, fec_share=share or 0.0, why="nothing is lost")
 
     def look(self, seen: Seen, *, congested: bool = False) -> bool:
@@ -53,10 +56,20 @@ class Planning:
         if seen.frames >= _FEWEST:
             self._interval = seen.elapsed // seen.frames
         made = self._as_decided(plan(self._situation(seen, congested)))
-        before, self.plan = self.plan, made
-        if _same(before, made):
-            self.plan = before
-        return self.plan is not before
+        before = self.plan
+        if _same(before, made) or self._too_soon(before, made, seen.now):
+            self.plan = replace(before, why=made.why if _same(before, made) else before.why)
+            return False
+        self.plan, self._less_since = made, None
+        return True
+
+    def _too_soon(self, before: Plan, made: Plan, now: int) -> bool:
+        """Less is asked for once less has been enough for a while: near the border between two, plans would flap."""
+        if not 0 < made.red_depth < before.red_depth:
+            self._less_since = None
+            return False
+        self._less_since = now if self._less_since is None else self._less_since
+        return now - self._less_since < _ENOUGH
 
     @property
     def hold(self) -> int:

@@ -62,7 +62,7 @@ def test_bursts_are_repaired_over_more_frames() -> None:
 
 
 def test_nothing_is_sent_ahead_on_a_clean_path_or_a_near_one() -> None:
-    for conditions in (Conditions(delay=150 * MILLISECOND), Conditions(delay=20 * MILLISECOND, loss=0.05)):
+    for conditions in (Conditions(delay=150 * MILLISECOND), Conditions(delay=4 * MILLISECOND, loss=0.05)):
         pair = streamed(conditions, seconds=10)
         assert VIDEO.fec_ssrc is not None
         assert octets(pair, VIDEO.fec_ssrc) == 0
