@@ -18,7 +18,7 @@ from receiver.playout.scheduler import VideoScheduler, combined
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-NOT_COUNTED = {"width", "height", "device_latency_s", "rate", "channels"}
+NOT_COUNTED = {"width", "height", "device_latency_s", "rate", "channels", "recovery_p50_ms", "recovery_p95_ms"}
 TAKEOVER = 500_000_000
 """ns without a picture or sound of the stream that is played, after which another may take its place."""
 MAX_IGNORED = 64
