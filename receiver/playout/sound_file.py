@@ -29,24 +29,27 @@ _MAX_SIZE = _UNKNOWN_SIZE - 1
 
 
 class VirtualSoundCard:
-    """Pulls 10 ms at a time for its listeners. `advance` is all it does; the thread calls it with the real clock."""
+    """Pulls 10 ms at a time for its listeners, each block when its time is over: nothing plays it, so it need not be
+    there before. `advance` is all it does; the thread calls it with the real clock."""
 
     def __init__(self, timeline: AudioTimeline, listeners: Sequence[Listener], begin: int) -> None:
         self._timeline = timeline
         self._listeners = tuple(listeners)
         self._frames = timeline.rate // _BLOCK
-        self.next_time = begin
-        """when the next block is due."""
+        self._duration = self._frames * 1_000_000_000 // timeline.rate
+        self.next_time = begin + self._duration
+        """when the next block is over."""
 
     def advance(self, now: int) -> None:
         """Plays every block that is due."""
         if now - self.next_time > _LARGEST_BEHIND:
             self.next_time = now
         while self.next_time <= now:
-            block = self._timeline.pull(self._frames, self.next_time)
+            began = self.next_time - self._duration
+            block = self._timeline.pull(self._frames, began)
             for listener in self._listeners:
-                listener(block, self.next_time)
-            self.next_time += self._frames * 1_000_000_000 // self._timeline.rate
+                listener(block, began)
+            self.next_time += self._duration
 
 
 class VirtualSpeaker:

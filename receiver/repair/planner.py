@@ -47,6 +47,8 @@ class Situation:
     packets_per_frame: float
     frame_interval: int
     congested: bool = False
+    begins: bool = False
+    """it has only just begun: nobody knows the path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,10 @@ class Plan:
     fec_frames: int = _WINDOW
     red_depth: int = 0
     why: str = ""
+
+
+UNKNOWN = Plan(nack=False, red_depth=1, why="the path is not known yet: each packet repeats the one before it")
+"""for sound."""
 
 
 def plan(now: Situation) -> Plan:
@@ -85,6 +91,8 @@ def _plan_sound(now: Situation) -> Plan:
     """The next packet is here sooner than an answer: so sound repeats itself wherever that comes earlier, and costs
     little beside pictures. A retransmission is for paths so short that it comes as soon."""
     near = now.round_trip is not None and now.round_trip <= now.frame_interval // 2
+    if now.loss <= 0 and now.begins and not near:
+        return UNKNOWN
     if now.loss <= 0:
         return Plan(nack=True, why="nothing is lost")
     lost = f"{100 * now.loss:.1f} % lost"

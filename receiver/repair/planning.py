@@ -7,14 +7,14 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from protocol.shares import wilson
-from receiver.repair.planner import Plan, Situation, plan
+from receiver.repair.planner import UNKNOWN, Plan, Situation, plan
 
 _WINDOW = 10_000_000_000
 """ns of loss that a plan is made of: short enough to follow a path, long enough to know a few percent."""
 _FEWEST = 10
 """frames before which their spacing is not known."""
 _USUAL = 33_000_000
-_ENOUGH = 5_000_000_000
+_ENOUGH, _BEGINS = 5_000_000_000, 3_000_000_000
 _NOTICEABLE = 0.05
 """of the media: a share that differs by less is no new plan."""
 
@@ -46,7 +46,7 @@ class Planning:
         """(moment, packets expected, missing)."""
         self._interval = _USUAL
         self._less_since: int | None = None
-        self.plan = Plan(nack=True, fec_share=share or 0.0, why="nothing is lost")
+        self.plan = self._as_decided(UNKNOWN if sound else Plan(nack=True, why="nothing is lost"))
 
     def look(self, seen: Seen, *, congested: bool = False) -> bool:
         """Whether there is a new plan."""
@@ -88,6 +88,7 @@ class Planning:
             packets_per_frame=seen.expected / seen.frames if seen.frames else 1.0,
             frame_interval=self._interval,
             congested=congested,
+            begins=seen.elapsed < _BEGINS,
         )
 
     def _as_decided(self, made: Plan) -> Plan:

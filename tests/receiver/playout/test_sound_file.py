@@ -29,7 +29,7 @@ def pushed(seconds: int) -> tuple[AudioTimeline, np.ndarray]:
 
 def play(timeline: AudioTimeline, wav: WavFile, duration: int) -> None:
     card = VirtualSoundCard(timeline, [wav.write], 0)
-    while card.next_time < duration:
+    while card.next_time <= duration:
         card.advance(card.next_time)
 
 

@@ -56,6 +56,13 @@ def test_sound_repeats_itself_where_the_next_packet_comes_before_an_answer(round
     assert plan(replace(SOUND, run=3.0)).red_depth == 2
 
 
+def test_sound_repeats_itself_until_the_path_is_known() -> None:
+    assert plan(replace(SOUND, loss=0.0, begins=True)).red_depth == 1
+    assert plan(replace(SOUND, loss=0.0)).red_depth == 0
+    assert Planning(150 * MILLISECOND, None, sound=True).plan.red_depth == 1
+    assert Planning(150 * MILLISECOND, 0.0, sound=True).plan.red_depth == 0
+
+
 def test_sound_is_asked_for_again_where_that_is_as_quick() -> None:
     found = plan(replace(SOUND, round_trip=8 * MILLISECOND))
     assert (found.nack, found.red_depth) == (True, 0)
