@@ -99,6 +99,8 @@ class ReceiverSession:
         self._playable = np.array([pt in config.formats for pt in range(128)])
         self._sources = Sources(self._open_source, self._forget, self._parse)
         self._opening = Opening(config.fec, config.red, self._sources)
+        self._repairs = np.isin(np.arange(128), [pt for pt in (config.fec, config.red, *config.rtx) if pt is not None])
+        """payload types that are not media as they come."""
         self._retransmissions = Retransmissions(config.rtx, config.rtx_ssrcs, self._sources)
         self._ended: list[StreamStatistics] = []
         self._forgotten = 0
@@ -244,26 +246,29 @@ class ReceiverSession:
 
     def _handle_rtp(self, headers: Headers, media: NDArray[np.bool_], batch: Batch, now: int) -> None:
         good = media & (headers.reason == 0)
+        if np.count_nonzero(self._repairs[headers.payload_type]):
+            self._handle_repair(headers, media, good, batch, now)
+        else:
+            self._handle_media(headers, media, good, batch, now)
+
+    def _handle_repair(
+        self, headers: Headers, media: NDArray[np.bool_], good: NDArray[np.bool_], batch: Batch, now: int
+    ) -> None:
+        """Some of these are: media first, so that nothing is restored that came."""
         opened = self._opening.open(headers, batch)
-        repair = self._opening.repair_packets(headers)
-        if repair is not None:
-            repair &= good
-            good &= ~repair
-        self._handle_media(headers, media, good, batch, now)
+        repair = good & self._opening.repair_packets(headers)
+        again = good & self._retransmissions.among(headers)
+        self._retransmissions.receive(headers, np.flatnonzero(again), batch)
+        self._handle_media(headers, media, good & ~(repair | again), batch, now)
         self._opening.repeat(opened)
-        if repair is not None:
-            self._opening.repair(headers, np.flatnonzero(repair), batch)
-        if opened or repair is not None:
-            for stream in self._alive():
-                self._output.units += stream.advance(now)
+        self._opening.repair(headers, np.flatnonzero(repair), batch)
+        for stream in self._alive():
+            self._output.units += stream.advance(now)
 
     def _handle_media(
         self, headers: Headers, media: NDArray[np.bool_], good: NDArray[np.bool_], batch: Batch, now: int
     ) -> None:
-        """The `good` ones, originals and retransmissions; `media` are all that are no RTCP."""
-        if self._config.rtx and (again := good & self._retransmissions.among(headers)).any():
-            self._retransmissions.receive(headers, np.flatnonzero(again), batch)
-            good &= ~again
+        """The `good` ones; `media` are all that are no RTCP."""
         if np.count_nonzero(good) < len(good):
             self._count_unparsed(headers.reason[media])
         elif not np.count_nonzero(headers.ssrc != headers.ssrc[0]):

@@ -34,12 +34,10 @@ class Opening:
         self.unmatched: Counter[str] = Counter()
         """what belongs to no stream, by reason."""
 
-    def repair_packets(self, headers: Headers) -> NDArray[np.bool_] | None:
-        """Which packets are repair packets, shape (n,); None: none is."""
-        if self._fec is None:
-            return None
-        found = headers.payload_type == self._fec
-        return found if found.any() else None
+    def repair_packets(self, headers: Headers) -> NDArray[np.bool_]:
+        """Which packets are repair packets. shape (n,)."""
+        found: NDArray[np.bool_] = headers.payload_type == (-1 if self._fec is None else self._fec)
+        return found
 
     def open(self, headers: Headers, batch: Batch) -> list[Opened]:
         """Makes packets of redundant sound packets of their primary payload, in `headers` itself; returns what they
