@@ -37,6 +37,7 @@ from receiver.media import AccessUnit, Format, StreamKey
 from receiver.presence import Presence
 from receiver.repair.opening import Opening
 from receiver.repair.rtx import Retransmissions
+from receiver.repair.terms import Terms
 from receiver.rtcp.answers import Answers
 from receiver.rtcp.exchange import echo_to
 from receiver.rtcp.farewell import LONGEST, Farewell
@@ -346,12 +347,17 @@ class ReceiverSession:
     def _open_stream(self, key: StreamKey, form: Format, payload_type: int, now: int) -> Stream:
         depacketizer = registry.depacketizer(form.encoding, form.clock_rate, form.channels, form.parameters)
         latency = self._config.latency
-        wait = None
-        if payload_type in self._config.rtx.values():
-            wait = REPAIR_WAIT if latency.fixed is None else latency.fixed
         return Stream(
-            key, form, payload_type, depacketizer, policy(latency, form.media), now, wait, self._config.fec_share
+            key, form, payload_type, depacketizer, policy(latency, form.media), now, self._terms(payload_type)
         )
+
+    def _terms(self, payload_type: int) -> Terms | None:
+        """Of repair for streams of this payload type; None where there is none."""
+        if payload_type not in self._config.rtx.values():
+            return None
+        fixed, config = self._config.latency.fixed, self._config
+        wait = REPAIR_WAIT if fixed is None else fixed
+        return Terms(wait, config.fec is not None, config.red is not None, config.fec_share)
 
     def _started(self, source: Source, now: int) -> None:
         assert source.stream is not None

@@ -31,6 +31,7 @@ from receiver.repair.ahead import Ahead
 from receiver.repair.forward import Restored
 from receiver.repair.planning import Seen
 from receiver.repair.repair import Repair, original, packet
+from receiver.repair.terms import Terms
 from receiver.statistics import StreamStatistics as StreamStatistics
 
 MAX_CONCEALED = 25
@@ -67,11 +68,9 @@ class Stream:
         depacketizer: Depacketizer,
         target: TargetDelay,
         now: int,
-        repair_wait: int | None = None,
-        fec_share: float | None = None,
+        terms: Terms | None = None,
     ) -> None:
-        """`repair_wait`: ns after the least transit for which repair is waited for, at most; None: there is none.
-        `fec_share`: of repair packets, that the user decided on."""
+        """`terms` of repair; None: there is none."""
         self.key, self.format, self.payload_type = key, form, payload_type
         self.started = self.last_arrival = now
         self.extra = 0
@@ -118,9 +117,9 @@ class Stream:
         self._playout_delays = Histogram()
         self._unusable: Counter[str] = Counter()
         self.repair: Repair | None = None
-        if repair_wait is not None:
+        if terms is not None:
             ahead = Ahead(key.ssrc, payload_type, self._framing.duration)
-            self.repair = Repair(form.clock_rate, repair_wait, ahead, fec_share, sound=self._is_sound)
+            self.repair = Repair(form.clock_rate, terms, ahead, sound=self._is_sound)
 
     # -- in ---------------------------------------------------------------------------------------------------
 

@@ -49,6 +49,9 @@ class Situation:
     congested: bool = False
     begins: bool = False
     """it has only just begun: nobody knows the path."""
+    fec: bool = True
+    red: bool = True
+    """what may be sent ahead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,7 @@ UNKNOWN = Plan(nack=False, red_depth=1, why="the path is not known yet: each pac
 
 def plan(now: Situation) -> Plan:
     """What is to be done against loss."""
-    if now.sound:
+    if now.sound and now.red:
         return _plan_sound(now)
     rounds = _rounds(now)
     nack = rounds > 0
@@ -80,6 +83,8 @@ def plan(now: Situation) -> Plan:
         return Plan(nack, why=f"{lost} while delay rises: the path is full, nothing is added")
     if rounds >= 2:
         return Plan(nack, why=f"{lost}; a retransmission comes in time {'twice' if rounds == 2 else f'{rounds} times'}")
+    if not now.fec:
+        return Plan(nack, why=f"{lost}; nothing else than retransmission is allowed")
     left = now.loss**2 if rounds else now.loss
     how = "one retransmission fits" if rounds else "no retransmission comes in time"
     frames = min(_LONGEST_WINDOW, max(_WINDOW, math.ceil(2 * now.run / max(1.0, now.packets_per_frame))))

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from protocol.shares import wilson
 from receiver.repair.planner import UNKNOWN, Plan, Situation, plan
+from receiver.repair.terms import Terms
 
 _WINDOW = 10_000_000_000
 """ns of loss that a plan is made of: short enough to follow a path, long enough to know a few percent."""
@@ -38,15 +39,15 @@ class Seen(NamedTuple):
 
 
 class Planning:
-    """Of one stream. `share`: of repair packets, that the user decided on; None: as the plan says."""
+    """Of one stream, within `terms`."""
 
-    def __init__(self, wait: int, share: float | None, *, sound: bool) -> None:
-        self._wait, self._share, self._sound = wait, share, sound
+    def __init__(self, terms: Terms, *, sound: bool) -> None:
+        self._terms, self._sound = terms, sound
         self._history: deque[tuple[int, int, int]] = deque()
         """(moment, packets expected, missing)."""
         self._interval = _USUAL
         self._less_since: int | None = None
-        self.plan = self._as_decided(UNKNOWN if sound else Plan(nack=True, why="nothing is lost"))
+        self.plan = self._as_decided(UNKNOWN if sound and terms.red else Plan(nack=True, why="nothing is lost"))
 
     def look(self, seen: Seen, *, congested: bool = False) -> bool:
         """Whether there is a new plan."""
@@ -74,7 +75,7 @@ class Planning:
     @property
     def hold(self) -> int:
         """ns after its least transit for which a frame may still be repaired by what was sent ahead."""
-        return min(self._wait, (self.plan.fec_frames + 1) * self._interval)
+        return min(self._terms.wait, (self.plan.fec_frames + 1) * self._interval)
 
     def _situation(self, seen: Seen, congested: bool) -> Situation:
         _, expected, missing = self._history[0]
@@ -82,19 +83,20 @@ class Planning:
         return Situation(
             sound=self._sound,
             round_trip=seen.round_trip,
-            wait=self._wait,
+            wait=self._terms.wait,
             loss=wilson(lost, max(lost, seen.expected - expected))[1] if lost else 0.0,
             run=max(1.0, seen.run),
             packets_per_frame=seen.expected / seen.frames if seen.frames else 1.0,
             frame_interval=self._interval,
             congested=congested,
             begins=seen.elapsed < _BEGINS,
+            fec=self._terms.fec,
+            red=self._terms.red,
         )
 
     def _as_decided(self, made: Plan) -> Plan:
-        if self._share is None:
-            return made
-        return Plan(made.nack, self._share, made.fec_frames, 0, made.why)
+        share = self._terms.share
+        return made if share is None else Plan(made.nack, share, made.fec_frames, 0, made.why)
 
 
 def _same(one: Plan, other: Plan) -> bool:

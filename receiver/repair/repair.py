@@ -13,15 +13,15 @@ from receiver.repair.ahead import Ahead
 from receiver.repair.nack import Nacks
 from receiver.repair.nack_counts import NackCounts
 from receiver.repair.planning import Planning
+from receiver.repair.terms import Terms
 
 
 class Repair:
-    """`wait`: ns after the least transit for which repair is waited for, at most."""
+    """Within `terms`."""
 
-    def __init__(self, clock_rate: int, wait: int, ahead: Ahead, share: float | None, *, sound: bool) -> None:
-        """`share`: of repair packets, that the user decided on; None: as planned."""
-        self.wait, self.ahead = wait, ahead
-        self.planning = Planning(wait, share, sound=sound)
+    def __init__(self, clock_rate: int, terms: Terms, ahead: Ahead, *, sound: bool) -> None:
+        self.terms, self.wait, self.ahead = terms, terms.wait, ahead
+        self.planning = Planning(terms, sound=sound)
         self.nacks = Nacks(clock_rate, every_packet_is_a_frame=sound)
         self._repaired = self._late = self._packets = self._octets = 0
         self._refused: Counter[str] = Counter()

@@ -16,6 +16,7 @@ from receiver.events import RateLimited
 from receiver.media import StreamKey
 from receiver.repair.limits import Limits
 from receiver.repair.planner import Plan
+from receiver.repair.terms import Terms
 from receiver.rtcp.extended import Extended
 from receiver.rtcp.feedback import Feedback, ReportInput
 from receiver.source import Source
@@ -93,7 +94,7 @@ class Answers:
         """What repair they can use."""
         repaired = [(stream.key.ssrc, stream.repair) for stream in streams if stream.repair is not None]
         return [
-            _offer(self._ssrc, ssrc, repair.planning.plan, repair.wait).to_app()
+            _offer(self._ssrc, ssrc, repair.planning.plan, repair.terms).to_app()
             for ssrc, repair in repaired[:MAX_OFFERS]
         ]
 
@@ -177,15 +178,15 @@ class Answers:
         return inputs
 
 
-def _offer(ssrc: int, media_ssrc: int, plan: Plan, wait: int) -> RepairOffer:
+def _offer(ssrc: int, media_ssrc: int, plan: Plan, terms: Terms) -> RepairOffer:
     return RepairOffer(
         ssrc,
         media_ssrc,
         rtx=True,
-        fec=True,
-        red=True,
+        fec=terms.fec,
+        red=terms.red,
         fec_share=min(255, round(256 * plan.fec_share)),
         red_depth=plan.red_depth,
         fec_frames=plan.fec_frames if plan.fec_share else 0,
-        deadline_ms=min(0xFFFF, wait // 1_000_000),
+        deadline_ms=min(0xFFFF, terms.wait // 1_000_000),
     )

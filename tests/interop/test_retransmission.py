@@ -56,7 +56,8 @@ def test_our_sender_answers_gstreamer(clip: Path, tmp_path: Path) -> None:
         f"rtpsession name=s rtp-profile=avpf rtcp-min-interval=20000000 bandwidth=2000000 "
         f"udpsrc address=127.0.0.1 port={port} caps={caps} ! s.recv_rtp_sink "
         f"s.recv_rtp_src ! rtprtxreceive {PAYLOAD_TYPES} ! rtpssrcdemux "
-        f"! rtpjitterbuffer do-retransmission=true latency=400 ! {gstreamer.DECODE['h264']} ! {write} location={out.pictures} "
+        f"! rtpjitterbuffer do-retransmission=true latency=400 ! {gstreamer.DECODE['h264']} "
+        f"! {write} location={out.pictures} "
         f"s.send_rtcp_src ! udpsink host=127.0.0.1 port={origin} bind-address=127.0.0.1 bind-port={port + 1} "
         "sync=false async=false"
     )

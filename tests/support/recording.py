@@ -7,7 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from protocol.datagram import Batch
-from protocol.payload.registry import DEFAULT_PAYLOAD_TYPES, DEFAULT_RTX_PAYLOAD_TYPES
+from protocol.payload.registry import (
+    DEFAULT_PAYLOAD_TYPES,
+    DEFAULT_RTX_PAYLOAD_TYPES,
+    FEC_PAYLOAD_TYPE,
+    RED_PAYLOAD_TYPE,
+)
 from receiver.capture.recorded import RecordedSession
 from receiver.capture.writing import Capture
 from receiver.config import Latency
@@ -42,6 +47,7 @@ def meet(
     capture = Capture(str(file), fail, host="10.0.0.2")
     formats = {number: Format(*described) for number, described in DEFAULT_PAYLOAD_TYPES.items()}
     rtx = DEFAULT_RTX_PAYLOAD_TYPES if repair else {}
-    config = SessionConfig(formats, latency, cname="receiver@test", seed=seed, rtx=rtx)
+    fec, red = (FEC_PAYLOAD_TYPE, RED_PAYLOAD_TYPE) if repair else (None, None)
+    config = SessionConfig(formats, latency, cname="receiver@test", seed=seed, rtx=rtx, fec=fec, red=red)
     meeting.receiver = Addressed(config, meeting.clock.now, capture, {"kernel_drops_exact": True})
     return meeting, capture

@@ -8,12 +8,14 @@ import pytest
 
 from receiver.repair.planner import MOST, Plan, Situation, plan
 from receiver.repair.planning import Planning, Seen
+from receiver.repair.terms import Terms
 from tests.support.clock import MILLISECOND, SECOND
 
 CALM = Situation(
     sound=False, round_trip=40 * MILLISECOND, wait=150 * MILLISECOND, loss=0.0, run=1.0, packets_per_frame=8.0,
     frame_interval=33 * MILLISECOND,
 )  # fmt: skip
+TERMS = Terms(150 * MILLISECOND, fec=True, red=True)
 
 
 def test_nothing_is_sent_ahead_where_nothing_is_lost() -> None:
@@ -59,8 +61,16 @@ def test_sound_repeats_itself_where_the_next_packet_comes_before_an_answer(round
 def test_sound_repeats_itself_until_the_path_is_known() -> None:
     assert plan(replace(SOUND, loss=0.0, begins=True)).red_depth == 1
     assert plan(replace(SOUND, loss=0.0)).red_depth == 0
-    assert Planning(150 * MILLISECOND, None, sound=True).plan.red_depth == 1
-    assert Planning(150 * MILLISECOND, 0.0, sound=True).plan.red_depth == 0
+    assert Planning(TERMS, sound=True).plan.red_depth == 1
+    assert Planning(replace(TERMS, share=0.0), sound=True).plan.red_depth == 0
+
+
+def test_only_what_is_allowed_is_planned() -> None:
+    far = replace(CALM, loss=0.05, round_trip=300 * MILLISECOND, fec=False)
+    assert plan(far).fec_share == 0
+    plain = replace(SOUND, round_trip=40 * MILLISECOND, red=False)
+    assert (plan(plain).nack, plan(plain).red_depth) == (True, 0)
+    assert Planning(Terms(150 * MILLISECOND), sound=True).plan.nack
 
 
 def test_sound_is_asked_for_again_where_that_is_as_quick() -> None:
@@ -96,7 +106,7 @@ def seen(second: float, expected: int, missing: int, round_trip: int | None = 30
 
 
 def test_a_new_plan_is_told_once_and_forgotten_when_the_loss_is_over() -> None:
-    planning = Planning(150 * MILLISECOND, None, sound=False)
+    planning = Planning(TERMS, sound=False)
     assert not planning.look(seen(0.1, 24, 0))
     assert planning.look(seen(2.0, 480, 24))
     share = planning.plan.fec_share
@@ -108,10 +118,10 @@ def test_a_new_plan_is_told_once_and_forgotten_when_the_loss_is_over() -> None:
 
 
 def test_what_the_user_decided_stays() -> None:
-    planning = Planning(150 * MILLISECOND, 0.25, sound=False)
+    planning = Planning(replace(TERMS, share=0.25), sound=False)
     assert planning.plan.fec_share == 0.25
     planning.look(seen(2.0, 480, 100))
     assert planning.plan.fec_share == 0.25
-    none = Planning(150 * MILLISECOND, 0.0, sound=True)
+    none = Planning(replace(TERMS, share=0.0), sound=True)
     none.look(seen(2.0, 480, 100))
     assert none.plan == Plan(none.plan.nack, 0.0, none.plan.fec_frames, 0, none.plan.why)

@@ -7,8 +7,8 @@ from random import Random
 
 import pytest
 
-from sender.load import patterns
 from protocol.shares import repair_packets, wilson
+from sender.load import patterns
 from sender.load.traffic import LATE, Traffic
 
 SECOND = 1_000_000_000
