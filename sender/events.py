@@ -47,4 +47,13 @@ class RateLimited:
     why: str
 
 
-Event = KeyFrameRequested | PeerSeen | PeerLeft | PeerReport | RateLimited
+@dataclass(frozen=True, slots=True)
+class LossReported:
+    """What of a stream is lost on its way and not repaired by what is sent beside it."""
+
+    stream: int
+    share: float
+    """of its packets, over the last few reports."""
+
+
+Event = KeyFrameRequested | PeerSeen | PeerLeft | PeerReport | RateLimited | LossReported

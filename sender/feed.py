@@ -59,6 +59,7 @@ class Feed(Generic[T]):
         *,
         request_key_frame: Callable[[], None] = lambda: None,
         rate: tuple[int, Callable[[int], None]] | None = None,
+        expect_loss: Callable[[float], None] = lambda _: None,
         skipped: Callable[[], int] = lambda: 0,
         flush: Callable[[], list[AccessUnit]] = list,
         finish: Callable[[], None] = lambda: None,
@@ -70,6 +71,8 @@ class Feed(Generic[T]):
         self.media = media
         self.request_key_frame = request_key_frame
         self.rate = rate
+        self.expect_loss = expect_loss
+        """told of the share of packets that the worst of the targets loses."""
         self._read, self._encode, self._flush = read, encode, flush
         self._close, self._finish = close, finish
         self._skipped, self._log = skipped, log

@@ -13,7 +13,7 @@ from protocol.datagram import Batch
 from protocol.errors import ProtocolError
 from sender.feed import Feed, Outbox
 from sender.session import Event as SessionEvent
-from sender.session import KeyFrameRequested, PeerLeft, PeerReport, PeerSeen, RateLimited, SenderSession
+from sender.session import KeyFrameRequested, LossReported, PeerLeft, PeerReport, PeerSeen, RateLimited, SenderSession
 from sender.snapshot import Event, Snapshot, TargetSnapshot
 from sender.transmit.key_frames import KeyFrameGate
 from sender.transmit.rate import VideoRate
@@ -43,6 +43,8 @@ class _Target:
     """receivers' reports, by SSRC."""
     limits: dict[int, int] = field(default_factory=dict)
     """bit/s of streams that are limited, as they were told: the highest since the last fall."""
+    losses: dict[int, float] = field(default_factory=dict)
+    """share of packets of a stream of sound that is lost and not repaired."""
 
     def handle_sent(self, path: Path, now: int) -> None:
         self.first_sent.setdefault(path, now)
@@ -171,6 +173,9 @@ class Network:
                 self._note(now, "key_frame_request", f"{why} at {target.name}")
             case RateLimited():
                 self._limit(target, event, now)
+            case LossReported(stream, share):
+                target.losses[stream] = share
+                self._feeds[stream].expect_loss(max(each.losses.get(stream, 0.0) for each in self._targets))
             case PeerSeen(ssrc):
                 target.reached = True
                 self._note(now, "peer_seen", f"{ssrc:#010x} at {target.name}", f"{target.name} answers")

@@ -216,6 +216,7 @@ def _plan_audio(config: SenderConfig, source: AudioSource, log: Log) -> tuple[Fe
         source.read,
         encoder.encode,
         source.close,
+        expect_loss=encoder.expect_loss,
         skipped=lambda: _left_out(source),
         flush=encoder.flush,
         finish=encoder.close,

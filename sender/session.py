@@ -32,6 +32,7 @@ from protocol.rtcp.xr import Block, ExtendedReport, ReferenceTime, RunLengths, S
 from protocol.rtp import rtcp_mask
 from sender.events import Event as Event
 from sender.events import KeyFrameRequested as KeyFrameRequested
+from sender.events import LossReported as LossReported
 from sender.events import PeerLeft as PeerLeft
 from sender.events import PeerReport as PeerReport
 from sender.events import PeerSeen as PeerSeen
@@ -284,7 +285,10 @@ class SenderSession:
             if index is None:
                 self._discard("report_of_other_source")
             else:
-                self._streams[index].handle_report_block(reporter, block, arrival_time)
+                stream = self._streams[index]
+                stream.handle_report_block(reporter, block, arrival_time)
+                if stream.config.media == "audio":
+                    self._events.append(LossReported(index, stream.unrepaired))
 
     def _handle_extended(self, reporter: int, blocks: Iterable[Block], arrival_time: int, now: int) -> None:
         for block in blocks:

@@ -45,6 +45,11 @@ class Ahead:
         """Octets of UDP payload that a media packet should have at most."""
         return min(SMALL, self._max_datagram) if self._protection.share > 0 and self._few else self._max_datagram
 
+    @property
+    def repeats(self) -> bool:
+        """Whether packets of sound carry those before them."""
+        return self._redundancy is not None and self._redundancy.depth > 0
+
     def wrap(self, datagrams: Iterable[bytes]) -> list[bytes]:
         """The packets as they are to leave."""
         if self._redundancy is None:

@@ -30,6 +30,8 @@ from sender.transmit.stream import StreamConfig
 IP_UDP_OVERHEAD = 28
 _REMEMBERED_REPORTS = 64
 _REMEMBERED_REQUESTS = 64
+_LATELY = 0.25
+"""what one report counts for in the share that is lost."""
 
 
 class OutgoingStream:
@@ -53,6 +55,7 @@ class OutgoingStream:
         self._fir_numbers: dict[int, int] = {}
         self._rtt: int | None = None
         self._reception: Reception | None = None
+        self._lost = 0.0
         self.extended = ExtendedReports()
         self.rate = StreamRate(config.frame_interval)
         self.repair = self._retransmission(random)
@@ -166,6 +169,7 @@ class OutgoingStream:
             self._rtt = round_trip_ns(ntp_from_unix(arrival_time + self._wall_offset), block.lsr, block.dlsr)
             if self.repair is not None and self._rtt is not None:
                 self.repair.measured(self._rtt)
+        self._lost += _LATELY * (block.fraction_lost / 256 - self._lost)
         if self.repair is not None:
             self.repair.lost(block.fraction_lost / 256)
         self._reception = Reception(
@@ -177,6 +181,11 @@ class OutgoingStream:
             block.jitter * 1000 / self.config.clock_rate,
         )
         self.rate.report(reporter, block, self._progress(), self._rtt, arrival_time)
+
+    @property
+    def unrepaired(self) -> float:
+        """Share of its packets that receivers lose and that nothing sent ahead makes up for."""
+        return 0.0 if self._ahead is not None and self._ahead.repeats else self._lost
 
     def follow_limits(self, now: int) -> tuple[int | None, str] | None:
         """What the encoder may give from now on in bit/s, and why, where that has changed."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from random import Random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,13 +20,14 @@ from protocol.rtcp.app import App
 from protocol.rtcp.bye import Bye
 from protocol.rtcp.fir import FullIntraRequest
 from protocol.rtcp.pli import PictureLossIndication
+from protocol.rtcp.repair_offer import RepairOffer
 from protocol.rtcp.report_block import ReportBlock
 from protocol.rtcp.report_exchange import ReportExchange
 from protocol.rtcp.rr import ReceiverReport
 from protocol.rtcp.sdes import SourceDescription
 from protocol.rtcp.sr import SenderReport
 from sender.media import AccessUnit
-from sender.session import KeyFrameRequested, PeerLeft, PeerReport, PeerSeen, SenderSession, StreamConfig
+from sender.session import KeyFrameRequested, LossReported, PeerLeft, PeerReport, PeerSeen, SenderSession, StreamConfig
 
 SECOND = 1_000_000_000
 MS = 1_000_000
@@ -226,6 +229,17 @@ def test_a_report_that_echoes_none_of_ours_gives_no_round_trip() -> None:
     for lsr in (0, 0x1234_5678):
         receive(session, ReceiverReport(RECEIVER, (ReportBlock(VIDEO.ssrc, 0, 0, 1, 0, lsr=lsr, dlsr=1),)))
     assert session.statistics(NOW).streams[0].rtt_ms is None
+
+
+def test_sound_that_is_lost_and_not_repeated_is_told_to_its_encoder() -> None:
+    streams = (VIDEO, replace(AUDIO, fec_ssrc=0x77))
+    session = SenderSession(streams, cname="me@here", now=NOW, wall=WALL, random=Random(3), repair="auto")
+    lossy = ReceiverReport(RECEIVER, tuple(ReportBlock(each.ssrc, 64, 0, 1, 0, 0, 0) for each in streams))
+    told = [event for _ in range(12) for event in receive(session, lossy) if isinstance(event, LossReported)]
+    assert [event.stream for event in told] == [1] * 12, "pictures have no such encoder"
+    assert told[-1].share == pytest.approx(0.25, abs=0.01)
+    receive(session, RepairOffer(RECEIVER, AUDIO.ssrc, red=True, red_depth=2).to_app())
+    assert receive(session, lossy) == [LossReported(1, 0.0)]
 
 
 def test_a_receiver_is_greeted_once_and_missed_when_it_leaves() -> None:
