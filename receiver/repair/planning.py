@@ -58,15 +58,16 @@ class Planning:
             self._interval = seen.elapsed // seen.frames
         made = self._as_decided(plan(self._situation(seen, congested)))
         before = self.plan
-        if _same(before, made) or self._too_soon(before, made, seen.now):
+        if _same(before, made) or (not congested and self._too_soon(before, made, seen.now)):
             self.plan = replace(before, why=made.why if _same(before, made) else before.why)
             return False
         self.plan, self._less_since = made, None
         return True
 
     def _too_soon(self, before: Plan, made: Plan, now: int) -> bool:
-        """Less is asked for once less has been enough for a while: near the border between two, plans would flap."""
-        if not 0 < made.red_depth < before.red_depth:
+        """What asks for no more than before has to be enough for a while: near the border between two, plans would
+        flap. A path that is full does not wait."""
+        if made.red_depth > before.red_depth or made.fec_share > before.fec_share:
             self._less_since = None
             return False
         self._less_since = now if self._less_since is None else self._less_since

@@ -20,6 +20,8 @@ RTCP_TIMEOUT = 15 * SECOND
 """§4.1: three times Td, the interval of RFC 3550 with its minimum of 5 s."""
 STALLED_REPORTS = 5
 """k of §4.2."""
+STALLED_TIME = 3 * SECOND
+"""for so long at least: our receivers report every 0.4 s, and a path that is gone for 2 s is no full path."""
 EXCESS = 10
 """times what TCP would send (§4.3)."""
 CUT = 10
@@ -51,10 +53,13 @@ class _Receiver:
     reports: deque[_Report] = field(default_factory=lambda: deque(maxlen=_MAX_REPORTS))
     stalled: int = 0
     """reports in a row by which nothing of what was sent arrived."""
+    arrived: int = 0
+    """when a report last told of something new."""
 
     def hear(self, report: _Report) -> None:
         if self.reports and report.sent.packets > self.reports[-1].sent.packets:
             self.stalled = self.stalled + 1 if report.highest == self.reports[-1].highest else 0
+        self.arrived = self.arrived if self.stalled else report.time
         self.reports.append(report)
         while len(self.reports) > 2 and self.reports[-1].time - self.reports[1].time >= WINDOW:
             self.reports.popleft()
@@ -66,7 +71,7 @@ class _Receiver:
 
     def media_timeout(self, frame_interval: int, round_trip: int) -> bool:
         """§4.2."""
-        if not self.stalled:
+        if not self.stalled or self.reports[-1].time - self.arrived < STALLED_TIME:
             return False
         interval = max(1.0, self.span / (len(self.reports) - 1))
         return self.stalled >= math.ceil(STALLED_REPORTS * max(frame_interval, round_trip, interval) / interval)

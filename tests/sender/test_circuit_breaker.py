@@ -80,12 +80,12 @@ def test_after_congestion_the_rate_comes_back_step_by_step() -> None:
 
 
 def test_nothing_arrives() -> None:
-    """§4.2: five reports in a row, and over with the first of which something has come."""
+    """§4.2: five reports in a row and three seconds, and over with the first of which something has come."""
     path = Path(1_000_000, 0.0, 40 * MS)
     path.send(3)
-    path.send(2, arrives=False)
+    path.send(2.5, arrives=False)
     assert path.breaker.limit is None
-    path.send(0.5, arrives=False)
+    path.send(1, arrives=False)
     assert path.breaker.limit == pytest.approx(100_000, rel=0.01)
     path.send(0.5)
     assert path.breaker.limit is None

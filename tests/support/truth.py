@@ -6,9 +6,12 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from protocol.payload.registry import DEFAULT_RTX_PAYLOAD_TYPES, FEC_PAYLOAD_TYPE
 from tests.support.netem import Fate, rtp_only
 
 CORRUPTED = "corrupted"
+REPAIR = {FEC_PAYLOAD_TYPE, *DEFAULT_RTX_PAYLOAD_TYPES}
+"""payload types of what is sent beside the streams."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,7 @@ def of_streams(log: Iterable[Fate]) -> dict[int, Truth]:
     """The truth about every SSRC in a log. Sequence numbers are taken in the order of sending, so they may wrap."""
     streams: dict[int, list[Fate]] = {}
     for fate in log:
-        if rtp_only(fate.head):
+        if rtp_only(fate.head) and fate.head[1] & 0x7F not in REPAIR:
             streams.setdefault(int.from_bytes(fate.head[8:12]), []).append(fate)
     return {ssrc: _of_stream(ssrc, fates) for ssrc, fates in streams.items()}
 
