@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test robust check bench soak clean
+.PHONY: setup demo test robust check bench resilience soak clean
 .DELETE_ON_ERROR:
 
 setup: .venv/ready
@@ -33,6 +33,10 @@ check: setup
 
 bench: setup
 	$(BIN)/python -m pytest -m bench -s tests/bench
+
+# Ours and rivals through the same bad networks: hours with everything, ARGS="--cases loss5 --peers steadycast" a minute.
+resilience: setup
+	$(BIN)/python -m tests.bench.resilience $(ARGS)
 
 soak: setup
 	$(BIN)/python -m pytest -m slow -s --timeout=1500
