@@ -286,14 +286,15 @@ def _connect(
 def _address(
     forms: Sequence[StreamConfig], target: TargetPaths, numbers: random.Random, *, repair: bool
 ) -> list[StreamConfig]:
-    """The streams of one target: each with an SSRC of its own (RFC 3550 §8), and one for its retransmissions."""
+    """The streams of one target: each with an SSRC of its own (RFC 3550 §8), one for its retransmissions, and
+    one for repair packets: not to a group, in which others may listen who never said what they take."""
     ssrcs = iter(numbers.sample(range(1, 1 << 32), 3 * len(forms)))
     of = {apt: payload_type for payload_type, apt in registry.DEFAULT_RTX_PAYLOAD_TYPES.items()}
     return [
         replace(
             form, ssrc=next(ssrcs), rtp_path=target.rtp(form.media), rtcp_path=target.rtcp(form.media),
             rtx_payload_type=of.get(form.payload_type) if repair else None, rtx_ssrc=next(ssrcs),
-            fec_ssrc=next(ssrcs) if repair else None,
+            fec_ssrc=next(ssrcs) if repair and not target.multicast else None,
         )
         for form in forms
     ]  # fmt: skip

@@ -49,6 +49,8 @@ from sender.transmit.schedule import ReportSchedule
 from sender.transmit.stream import StreamConfig as StreamConfig
 
 _MAX_PEERS = 1024
+OFFER_LIFETIME = 6_000_000_000
+"""ns for which what a receiver said of repair is true without another word of it: they report twice a second."""
 Repair = Literal["auto", "nack", "none"]
 """Who gets repair: those who announced that they take it; everybody who asks (RFC 4585, 4588); nobody."""
 
@@ -215,6 +217,7 @@ class SenderSession:
             return self._farewell_reports(self._farewell, started, now)
         if beginning:
             self._schedule.start(now)
+        self._forget_offers(now)
         due = started if self._schedule.due(now) else beginning
         return [self._report(stream, now) for stream in due]
 
@@ -355,9 +358,23 @@ class SenderSession:
                 self._handle_report_part(message, now)
             case RepairOffer() if message.ssrc in self._peers and message.media_ssrc in self._by_ssrc:
                 self._offers.hear(message)
-                self._streams[self._by_ssrc[message.media_ssrc]].wish(self._offers.about(message.media_ssrc), self._fec)
+                self._heed()
             case _:
                 self._discard("app_unknown")
+
+    def _heed(self) -> None:
+        """What receivers wish for now. One that said nothing takes the media as they are."""
+        for stream in self._streams:
+            offers = self._offers.about(stream.config.ssrc)
+            stream.wish(offers, self._fec, everyone=len(offers) >= len(self._peers))
+
+    def _forget_offers(self, now: int) -> None:
+        """Who is silent may be gone, and somebody else may listen there."""
+        silent = [ssrc for ssrc in self._offers.receivers() if now - self._peers.get(ssrc, 0) > OFFER_LIFETIME]
+        for ssrc in silent:
+            self._offers.forget(ssrc)
+        if silent:
+            self._heed()
 
     def _handle_acknowledgement(self, message: sender_range.RangeAcknowledgement, now: int) -> None:
         index = self._by_ssrc.get(message.media_ssrc)
@@ -379,6 +396,7 @@ class SenderSession:
                 self._events.append(PeerLeft(ssrc, reason))
             self._exchange.forget(ssrc)
             self._offers.forget(ssrc)
+            self._heed()
             for stream in self._streams:
                 stream.rate.forget(ssrc)
             if self._farewell is not None:

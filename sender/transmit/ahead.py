@@ -29,15 +29,15 @@ class Ahead:
         self._max_datagram = max_datagram
         self._few = config.bitrate * config.frame_interval / 8e9 < _FEW * max_datagram
 
-    def wish(self, offers: Sequence[RepairOffer], share: float | None) -> None:
+    def wish(self, offers: Sequence[RepairOffer], share: float | None, *, everyone: bool) -> None:
         """What receivers of this stream want now; `share`: octets of repair for each of media that the user decided on,
-        for those who take it. Redundancy changes the packets themselves, so all have to take it."""
+        for those who take it. Redundancy changes the packets themselves: `everyone` has to take it."""
         taking = [offer for offer in offers if offer.fec]
         wished = max((offer.fec_share / 256 for offer in taking), default=0.0)
         self._protection.share = wished if share is None or not taking else share
         self._protection.frames = max((offer.fec_frames for offer in taking), default=0) or 2
         if self._redundancy is not None:
-            all_take = bool(offers) and all(offer.red for offer in offers)
+            all_take = everyone and bool(offers) and all(offer.red for offer in offers)
             self._redundancy.depth = max(offer.red_depth for offer in offers) if all_take else 0
 
     @property

@@ -19,6 +19,10 @@ class Offers:
         """It is gone."""
         self._offers.pop(receiver, None)
 
+    def receivers(self) -> list[int]:
+        """Who has said something."""
+        return list(self._offers)
+
     def of(self, receiver: int, media_ssrc: int) -> RepairOffer | None:
         """None: it has said nothing."""
         return self._offers.get(receiver, {}).get(media_ssrc)

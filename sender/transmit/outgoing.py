@@ -105,10 +105,11 @@ class OutgoingStream:
         self._popped_octets += sum(map(len, due)) - HEADER_SIZE * len(due)
         return due + repair
 
-    def wish(self, offers: Sequence[RepairOffer], fec: float | None) -> None:
-        """What the receivers of this stream want ahead of need; `fec`: the share that the user decided on."""
+    def wish(self, offers: Sequence[RepairOffer], fec: float | None, *, everyone: bool) -> None:
+        """What receivers of this stream want ahead of need; `fec`: the share that the user decided on; `everyone`: they
+        are all that there are."""
         if self._ahead is not None:
-            self._ahead.wish(offers, fec)
+            self._ahead.wish(offers, fec, everyone=everyone)
             self._packetizer.max_payload = self._ahead.max_datagram - HEADER_SIZE - self._overhead
 
     def flush(self, now: int) -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from protocol import rtp
 from protocol.datagram import Batch, Transmission
 from protocol.ntp import ntp_from_unix, unix_from_ntp
+from protocol.payload.registry import RED_PAYLOAD_TYPE
 from protocol.rtcp import compound, report_pieces
 from protocol.rtcp import range as sender_range
 from protocol.rtcp.app import App
@@ -240,6 +241,32 @@ def test_sound_that_is_lost_and_not_repeated_is_told_to_its_encoder() -> None:
     assert told[-1].share == pytest.approx(0.25, abs=0.01)
     receive(session, RepairOffer(RECEIVER, AUDIO.ssrc, red=True, red_depth=2).to_app())
     assert receive(session, lossy) == [LossReported(1, 0.0)]
+
+
+@pytest.mark.parametrize("how", ["goodbye", "silence", "another"])
+def test_what_a_receiver_wished_for_ends_with_it(how: str) -> None:
+    """Whoever listens there next may know nothing of it."""
+    session = SenderSession(
+        (replace(AUDIO, fec_ssrc=0x77),), cname="me@here", now=NOW, wall=WALL, random=Random(3), repair="auto"
+    )
+    receive(session, ReceiverReport(RECEIVER), RepairOffer(RECEIVER, AUDIO.ssrc, red=True, red_depth=1).to_app())
+
+    def kind(now: int) -> int:
+        session.send(0, sound((now - NOW) // MS * MS), now)
+        (packet,) = media(session.poll(now).transmissions)
+        return packet.payload_type
+
+    assert kind(NOW) == RED_PAYLOAD_TYPE
+    assert kind(NOW + 20 * MS) == RED_PAYLOAD_TYPE
+    later = NOW + (40 if how == "goodbye" else 7000) * MS
+    if how == "goodbye":
+        receive(session, Bye((RECEIVER,), ""), now=later)
+    elif how == "another":
+        receive(session, ReceiverReport(RECEIVER), RepairOffer(RECEIVER, AUDIO.ssrc, red=True, red_depth=1).to_app())
+        receive(session, ReceiverReport(RECEIVER + 1), now=later)
+        receive(session, RepairOffer(RECEIVER, AUDIO.ssrc, red=True, red_depth=1).to_app(), now=later)
+    session.poll(later)
+    assert kind(later) == AUDIO.payload_type
 
 
 def test_a_receiver_is_greeted_once_and_missed_when_it_leaves() -> None:
