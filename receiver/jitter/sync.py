@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-MAY_LAG = 10_000_000
-"""ns by which sound may be later than its picture without a picture waiting for it: nobody notices a quarter of the
-45 ms that sound may be early, let alone of the 125 ms that it may be late (ITU-R BT.1359)."""
+MAY_LAG = 5_000_000
+"""ns by which sound may be later than its picture without a picture waiting for it: what is noticed is many times as much,
+45 ms of sound that is early or 125 ms of sound that is late (ITU-R BT.1359)."""
 MAX_EXTRA = 2_000_000_000
 """ns; sender reports that ask for more are not believed."""
 
