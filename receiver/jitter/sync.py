@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 MAY_LAG = 5_000_000
-"""ns by which sound may be later than its picture without a picture waiting for it: what is noticed is many times that, 45 ms
-of sound that is early or 125 ms of sound that is late (ITU-R BT.1359)."""
+"""ns by which sound may be later than its picture without a picture waiting for it: what is noticed is many times that,
+45 ms of sound that is early or 125 ms of sound that is late (ITU-R BT.1359)."""
 MAX_EXTRA = 2_000_000_000
 """ns; sender reports that ask for more are not believed."""
 
