@@ -15,7 +15,7 @@ import pytest
 from numpy.typing import NDArray
 
 from protocol.datagram import Batch
-from protocol.rtp import Headers
+from protocol.rtp import Headers, parse_batch
 from receiver.account.bursts import Bursts
 from receiver.account.clock import SenderClock
 from receiver.account.delay import Delay
@@ -167,12 +167,20 @@ def by_ssrc(part: Headers, times: NDArray[np.int64]) -> Iterator[tuple[int, Head
         yield int(part.ssrc[start]), part.select(slice(start, stop)), times[start:stop]
 
 
+def together(batches: list[Batch]) -> tuple[Headers, NDArray[np.int64]]:
+    """The headers of several reads, in order, and when their packets came."""
+    parsed = [parse_batch(batch) for batch in batches]
+    columns = (np.concatenate([getattr(part, name) for part in parsed]) for name in Headers.__slots__)
+    return Headers(*columns), np.concatenate([batch.arrival_times for batch in batches])
+
+
 @pytest.mark.parametrize("each", [16, 64, 128])
 def test_a_thousand_streams_interleaved_in_one_socket(each: int) -> None:
-    """Numbering, ledger and figures of each, of whose packets so many are gathered before they are looked at."""
+    """From reads of 250 datagrams to numbering, ledger and figures of each, of whose packets so many are gathered."""
     size, rounds = STREAMS * each, 1024 // each
     part, times = interleaved(size * rounds)
-    given = [(part.select(slice(at, at + size)), times[at : at + size]) for at in range(0, len(part), size)]
+    reads = datagrams(part, times, 64, 250)
+    given = [reads[at : at + size // 250] for at in range(0, len(reads), size // 250)]
     best = float("inf")
     for _ in range(3):
         trackers = [SourceTracker(RATE) for _ in range(STREAMS)]
@@ -180,7 +188,8 @@ def test_a_thousand_streams_interleaved_in_one_socket(each: int) -> None:
         delays = [Delay(RATE) for _ in range(STREAMS)]
         buffer = np.zeros(1, np.uint8)
         begin = time.process_time()
-        for heads, arrived in given:
+        for batches in given:
+            heads, arrived = together(batches)
             for stream, own, own_times in by_ssrc(heads, arrived):
                 for segment in trackers[stream].track(own, own_times, buffer):
                     delays[stream].count(delays[stream].observe(segment.timestamps, segment.arrival_times))
