@@ -160,7 +160,7 @@ class ReceiverSession:
         self._output.transmissions += self._answers.reports(now)
         for transmission, streams in self._answers.requests(now):
             self._output.transmissions.append(transmission)
-            self._output.events += [KeyFrameRequested(stream.key, now, stream.why_key_frame) for stream in streams]
+            self._output.events += [KeyFrameRequested(stream.key, now, stream.key_frames.why) for stream in streams]
 
     def _tick(self, now: int) -> None:
         self._next_tick = now + TICK
@@ -194,7 +194,7 @@ class ReceiverSession:
         """The decoder cannot go on."""
         source = self._sources.get(key.ssrc)
         if source is not None and source.stream is not None and source.stream.key == key:
-            source.stream.request_key_frame(why)
+            source.stream.key_frames.request(why)
 
     def set_device_latency(self, media: str, latency: int) -> None:
         """ns from hand-over to the device until it is heard or seen: lip-sync allows for it."""

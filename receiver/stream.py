@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from itertools import zip_longest
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from protocol.errors import ProtocolError
 from protocol.payload.base import Depacketizer
-from protocol.serial import difference
 from receiver.account.bursts import Bursts
 from receiver.account.clock import SenderClock
 from receiver.account.closing import drain
@@ -26,11 +25,11 @@ from receiver.jitter.buffer import Frame, JitterBuffer, Packets
 from receiver.jitter.framing import Framing
 from receiver.jitter.target import TargetDelay
 from receiver.jitter.together import together
+from receiver.key_frames import KeyFrames
 from receiver.media import AccessUnit, Format, StreamKey
 from receiver.repair.ahead import Ahead
-from receiver.repair.forward import Restored
-from receiver.repair.planning import Seen
-from receiver.repair.repair import Repair, original, packet
+from receiver.repair.planning import Counted
+from receiver.repair.repair import Repair
 from receiver.repair.terms import Terms
 from receiver.statistics import StreamStatistics as StreamStatistics
 
@@ -75,10 +74,6 @@ class Stream:
         self.started = self.last_arrival = now
         self.extra = 0
         """ns of lip-sync beyond the target."""
-        self.wants_key_frame = False
-        self.why_key_frame = ""
-        self._decodable = False
-        """a key frame has come."""
         self._bursts, self._losses, self.loss_trace = Bursts(), LossRuns(), LossTrace()
         self.ledger = Ledger((self._bursts,), (self._losses, self.loss_trace))
         self._rtcp_octets = self._rtcp_packets = 0
@@ -105,8 +100,7 @@ class Stream:
         """bit/s that its sender is asked to keep to, headers and repair included; None: there is no limit."""
         self.congested = False
         """its path is full."""
-        self._predicted = form.media == "video" and form.encoding.upper() != "JPEG"
-        """a frame may need those before it."""
+        self.key_frames = KeyFrames(depacketizer, predicted=form.media == "video" and form.encoding.upper() != "JPEG")
         self._depacketizer = depacketizer
         self._target = target
         self._framing = Framing(depacketizer)
@@ -119,7 +113,7 @@ class Stream:
         self.repair: Repair | None = None
         if terms is not None:
             ahead = Ahead(key.ssrc, payload_type, self._framing.duration)
-            self.repair = Repair(form.clock_rate, terms, ahead, sound=self._is_sound)
+            self.repair = Repair(form.clock_rate, terms, ahead, self, sound=self._is_sound)
 
     # -- in ---------------------------------------------------------------------------------------------------
 
@@ -208,9 +202,8 @@ class Stream:
         if self._buffer.insert(useful):
             self._learn_from_late(useful)
         if self.repair is not None and len(useful):
-            self.repair.nacks.came(useful)
-            self._restore(self.repair.ahead.came(useful), int(useful.arrival_time[-1]))
-        if outage and self._decodable:
+            self.repair.originals(useful)
+        if outage and self.key_frames.began:
             self._go_on_from(int(packets.sequence[0]))
 
     def _outage_before(self, number: int, timestamp: int, arrival: int) -> int:
@@ -226,7 +219,7 @@ class Stream:
         """Nothing before is worth asking for: pictures need another key frame."""
         if self.repair is not None:
             self.repair.nacks.give_up_below(number)
-        self.request_key_frame("packets are missing")
+        self.key_frames.request("packets are missing")
 
     def _miss(self, until: int) -> None:
         """Sound after its deadline was missed by the listener, also where no later packet overtook it."""
@@ -244,85 +237,36 @@ class Stream:
         if timestamp >= self._learns_from:
             self._target.observe(arrival - self.clock.local_time(timestamp), arrival)
 
-    def retransmitted(self, osn: int | None, payload: bytes, timestamp: int, marker: bool, arrival: int) -> None:
-        """An RTX payload with its original's sequence number came; `timestamp` as in its header. It fills its place,
-        and is no measure of the path."""
-        repair = self.repair
-        if repair is None:
-            return
-        repair.came(payload)
-        if osn is None:
-            repair.refuse("empty")
-            return
-        number = repair.nacks.extended(osn)
-        timestamp = self.newest_timestamp + difference(timestamp, self.newest_timestamp & 0xFFFF_FFFF, 32)
-        why_not = repair.nacks.answered(number, timestamp, marker, arrival)
-        if why_not:
-            repair.refuse(why_not)
-            return
+    def take_back(self, packet: Packets, how: Literal["rtx", "fec"]) -> bool:
+        """One that was lost came by another way. It fills its place, where it is still of use, and is no measure of the
+        path; but of late sound it is learnt how long it would have had to wait."""
+        timestamp, arrival = int(packet.timestamp[0]), int(packet.arrival_time[0])
         in_time = arrival <= (self.playout_time(timestamp) if self._is_sound else self._repair_deadline(timestamp))
-        in_time = in_time and bool(self.ledger.recover(np.array([number]), "rtx")[0])
-        repair.decided(in_time=in_time)
-        again = original(number, timestamp, marker, payload, arrival)
-        if in_time:
-            self._buffer.insert(again)
+        useful = in_time and bool(self.ledger.recover(packet.sequence, how)[0])
+        if useful:
+            self._buffer.insert(packet)
         elif self._is_sound:
             self._learn(timestamp, arrival)
-        self._restore(repair.ahead.came(again), arrival)
-
-    def sent_ahead(self, sequence_number: int, payload: bytes, arrival: int) -> None:
-        """A repair packet about this stream, with its own number."""
-        if self.repair is not None:
-            self._restore(self.repair.ahead.repair(sequence_number, payload, arrival), arrival)
-
-    def repeated(self, sequence_number: int, timestamp: int, payload: bytes, arrival: int) -> None:
-        """A packet that came repeats earlier ones; number, timestamp and payload as they came."""
-        if self.repair is not None:
-            number = self.repair.nacks.extended(sequence_number)
-            timestamp = self.newest_timestamp + difference(timestamp, self.newest_timestamp & 0xFFFF_FFFF, 32)
-            self._restore(self.repair.ahead.repeated(number, timestamp, payload), arrival)
-
-    def _restore(self, found: Iterable[Restored], arrival: int) -> None:
-        """They fill their places, and are no measure of the path."""
-        assert self.repair is not None
-        for number, timestamp, marker, payload in found:
-            self.repair.nacks.restored(number)
-            in_time = arrival <= (self.playout_time(timestamp) if self._is_sound else self._repair_deadline(timestamp))
-            if in_time and self.ledger.recover(np.array([number]), "fec")[0]:
-                self._buffer.insert(packet(number, timestamp, marker, payload, arrival))
-            elif self._is_sound:
-                self._learn(timestamp, arrival)
+        return useful
 
     def plan(self, now: int) -> str:
-        """Look at what repair suits; the reason where that is something new, else empty. Outages are no reason: they
-        are longer than anything that could be sent ahead."""
+        """Look at what repair suits; the reason where that is something new, else empty."""
         reception = self.ledger.reception()
         if self.repair is None or reception is None:
             return ""
-        missing = max(0, reception.expected - reception.received - self._outages)
-        expected, elapsed = reception.expected - self._outages, now - self.started
-        longest = max(1, expected * self.repair.wait // max(1, elapsed))
-        lengths = {length: count for length, count in self.ledger.loss_runs().items() if length <= longest}
-        run = sum(length * count for length, count in lengths.items()) / max(1, sum(lengths.values()))
-        seen = Seen(now, expected, missing, self._emitted, elapsed, run, self._round_trip)
-        return self.repair.planning.plan.why if self.repair.planning.look(seen, congested=self.congested) else ""
-
-    def asked_for(self, osn: int) -> bool:
-        """Whether a retransmission of this 16-bit number may come."""
-        return self.repair is not None and self.repair.nacks.asked_for(self.repair.nacks.extended(osn))
+        return self.repair.plan(
+            Counted(now, reception, self._outages, self.ledger.loss_runs(), self._emitted, now - self.started),
+            self._round_trip,
+            congested=self.congested,
+        )
 
     def ask(self, now: int, *, promised: bool) -> list[int]:
         """Extended numbers that are to be asked for now. `promised`: the sender is known to answer."""
         if self.repair is None:
             return []
-        nacks = self.repair.nacks
-        nacks.promised = promised
-        asking = not self._is_sound or self.repair.planning.plan.nack
-        numbers = nacks.due(now, self._repair_deadline if asking else _never)
-        if nacks.overwhelmed:
-            nacks.overwhelmed = False
-            if self._predicted:
-                self.request_key_frame("too much is missing")
+        numbers = self.repair.ask(now, self._repair_deadline, promised=promised)
+        if self.repair.take_overwhelmed():
+            self.key_frames.lost("too much is missing")
         return numbers
 
     def next_request(self) -> int | None:
@@ -364,7 +308,7 @@ class Stream:
 
     def _deadline(self, timestamp: int) -> int:
         patience = 0 if self._is_sound else self._target.patience
-        if self._predicted and not self._decodable:
+        if self.key_frames.awaits_first:
             patience = max(patience, FIRST_WAIT - self._target.delay)
         deadline = self.playout_time(timestamp) + patience
         return deadline if self.repair is None or self._is_sound else max(deadline, self._until_repaired(timestamp))
@@ -480,7 +424,7 @@ class Stream:
 
     def _add_unit(self, frame: Frame, data: bytes, missing: int, following: bytes | None = None) -> None:
         """`data` of the frame, or, where whole frames are missing before it, nothing for them."""
-        self._judge_key_frame(data, missing)
+        self.key_frames.judge(data, missing)
         self._units.append(
             AccessUnit(
                 self.key,
@@ -503,26 +447,10 @@ class Stream:
             self._unusable[error.reason] += 1
             return b""
 
-    def _judge_key_frame(self, data: bytes, missing: int) -> None:
-        """`data` of a frame in order, `missing` packets of it."""
-        if not self._predicted:
-            return
-        if missing or not data:
-            self.request_key_frame("packets are missing" if missing else "a frame cannot be used")
-        elif (self.wants_key_frame or not self._decodable) and self._depacketizer.key_frame(data):
-            self.wants_key_frame, self._decodable = False, True
-        elif not self._decodable:
-            self.request_key_frame("joined in the middle")
-
     @property
     def key_frame_wait(self) -> int:
         """ns that an answer to a request for a key frame may take."""
         return (self._round_trip or 0) + KEY_FRAME_TIME
-
-    def request_key_frame(self, why: str) -> None:
-        """Wanted from now until a whole one comes."""
-        if not self.wants_key_frame:
-            self.wants_key_frame, self.why_key_frame = True, why
 
     def _count_delay(self, timestamp: int, first_arrival: int, last_arrival: int, now: int) -> None:
         """Of a frame that leaves the buffer `now`."""
@@ -581,11 +509,6 @@ class Stream:
             ahead=None if self.repair is None else self.repair.ahead.counts(),
             repair_plan=None if self.repair is None else self.repair.planning.plan.why,
         )
-
-
-def _never(_: int) -> int:
-    """A deadline that nothing can meet."""
-    return 0
 
 
 def _percentiles(micro: Histogram) -> dict[str, int | None]:

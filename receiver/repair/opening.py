@@ -64,8 +64,8 @@ class Opening:
         """Their streams take what these repeat; the packets themselves have been handed on."""
         for packet in opened:
             source = self._sources.get(packet.ssrc)
-            if source is not None and source.playing is not None:
-                source.playing.repeated(packet.sequence_number, packet.timestamp, packet.payload, packet.arrival_time)
+            if source is not None and source.playing is not None and (repair := source.playing.repair) is not None:
+                repair.repeated(packet.sequence_number, packet.timestamp, packet.payload, packet.arrival_time)
 
     def repair(self, headers: Headers, rows: NDArray[np.int64], batch: Batch) -> None:
         """These rows are repair packets; their streams take what they can use."""
@@ -75,6 +75,6 @@ class Opening:
             source = self._sources.get(int.from_bytes(payload[:4]))  # docs/wire.md: the media's SSRC comes first
             if source is None or source.playing is None:
                 self.unmatched["fec_of_no_stream"] += 1
-            else:
+            elif source.playing.repair is not None:
                 number, arrival = int(headers.sequence_number[row]), int(batch.arrival_times[row])
-                source.playing.sent_ahead(number, payload, arrival)
+                source.playing.repair.sent_ahead(number, payload, arrival)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
 from protocol.shares import wilson
+from receiver.account.counts import Reception
 from receiver.repair.planner import UNKNOWN, Plan, Situation, plan
 from receiver.repair.terms import Terms
 
@@ -36,6 +38,29 @@ class Seen(NamedTuple):
     run: float
     """mean length of loss runs."""
     round_trip: int | None
+
+
+class Counted(NamedTuple):
+    """What is known of one stream when a plan is made."""
+
+    now: int
+    """monotonic ns."""
+    reception: Reception
+    outages: int
+    """packets lost in gaps longer than anything that could be sent ahead: no reason for a plan."""
+    loss_runs: Mapping[int, int]
+    frames: int
+    elapsed: int
+    """ns since the stream began."""
+
+    def seen(self, wait: int, round_trip: int | None) -> Seen:
+        """Without outages: runs of losses that are longer than what arrives within `wait` ns are such."""
+        expected = self.reception.expected - self.outages
+        missing = max(0, expected - self.reception.received)
+        longest = max(1, expected * wait // max(1, self.elapsed))
+        lengths = {length: count for length, count in self.loss_runs.items() if length <= longest}
+        run = sum(length * count for length, count in lengths.items()) / max(1, sum(lengths.values()))
+        return Seen(self.now, expected, missing, self.frames, self.elapsed, run, round_trip)
 
 
 class Planning:

@@ -1,44 +1,111 @@
-"""Repair of one stream: what is asked for, what comes of it, and how long it is waited for."""
+"""Repair of one stream: what is asked for, what comes back by every way, and what is planned."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import replace
+from typing import Literal, Protocol
 
 import numpy as np
 
 from protocol import rtx
+from protocol.serial import difference
 from receiver.jitter.runs import Packets
 from receiver.repair.ahead import Ahead
-from receiver.repair.nack import Nacks
+from receiver.repair.forward import Restored
+from receiver.repair.nack import Deadline, Nacks
 from receiver.repair.nack_counts import NackCounts
-from receiver.repair.planning import Planning
+from receiver.repair.planning import Counted, Planning
 from receiver.repair.terms import Terms
 
 
-class Repair:
-    """Within `terms`."""
+class Place(Protocol):
+    """Where what comes back belongs: the stream."""
 
-    def __init__(self, clock_rate: int, terms: Terms, ahead: Ahead, *, sound: bool) -> None:
+    newest_timestamp: int
+
+    def take_back(self, packet: Packets, how: Literal["rtx", "fec"]) -> bool:
+        """One packet came back; whether that was of use."""
+
+
+class Repair:
+    """Within `terms`, for `place`."""
+
+    def __init__(self, clock_rate: int, terms: Terms, ahead: Ahead, place: Place, *, sound: bool) -> None:
         self.terms, self.wait, self.ahead = terms, terms.wait, ahead
         self.planning = Planning(terms, sound=sound)
         self.nacks = Nacks(clock_rate, every_packet_is_a_frame=sound)
+        self._place, self._sound = place, sound
         self._repaired = self._late = self._packets = self._octets = 0
         self._refused: Counter[str] = Counter()
 
-    def came(self, payload: bytes) -> None:
-        """A retransmission of this stream."""
+    # -- what comes -------------------------------------------------------------------------------------------
+
+    def originals(self, packets: Packets) -> None:
+        """First copies, in the order of their arrival."""
+        self.nacks.came(packets)
+        self._restore(self.ahead.came(packets), int(packets.arrival_time[-1]))
+
+    def retransmitted(self, osn: int | None, payload: bytes, timestamp: int, marker: bool, arrival: int) -> None:
+        """An RTX payload with its original's sequence number; `timestamp` as in its header."""
         self._packets += 1
         self._octets += len(payload)
+        if osn is None:
+            self._refused["empty"] += 1
+            return
+        number, timestamp = self.nacks.extended(osn), self._unwrapped(timestamp)
+        why_not = self.nacks.answered(number, timestamp, marker, arrival)
+        if why_not:
+            self._refused[why_not] += 1
+            return
+        original = _packet(number, timestamp, marker, payload[rtx.OVERHEAD :], arrival)
+        useful = self._place.take_back(original, "rtx")
+        self._repaired += useful
+        self._late += not useful
+        self._restore(self.ahead.came(original), arrival)
 
-    def refuse(self, reason: str) -> None:
-        """It cannot be used."""
-        self._refused[reason] += 1
+    def sent_ahead(self, sequence_number: int, payload: bytes, arrival: int) -> None:
+        """A repair packet, with its own number."""
+        self._restore(self.ahead.repair(sequence_number, payload, arrival), arrival)
 
-    def decided(self, *, in_time: bool) -> None:
-        """It stands for a packet that was asked for."""
-        self._repaired += in_time
-        self._late += not in_time
+    def repeated(self, sequence_number: int, timestamp: int, payload: bytes, arrival: int) -> None:
+        """A packet that came repeats earlier ones; number, timestamp and payload as they came."""
+        found = self.ahead.repeated(self.nacks.extended(sequence_number), self._unwrapped(timestamp), payload)
+        self._restore(found, arrival)
+
+    def _restore(self, found: Iterable[Restored], arrival: int) -> None:
+        for number, timestamp, marker, payload in found:
+            self.nacks.restored(number)
+            self._place.take_back(_packet(number, timestamp, marker, payload, arrival), "fec")
+
+    def _unwrapped(self, timestamp: int) -> int:
+        newest = self._place.newest_timestamp
+        return newest + difference(timestamp, newest & 0xFFFF_FFFF, 32)
+
+    # -- what is asked for ------------------------------------------------------------------------------------
+
+    def ask(self, now: int, deadline: Deadline, *, promised: bool) -> list[int]:
+        """Extended numbers that are to be asked for now. `promised`: the sender is known to answer."""
+        self.nacks.promised = promised
+        asking = not self._sound or self.planning.plan.nack
+        return self.nacks.due(now, deadline if asking else _never)
+
+    def asked_for(self, osn: int) -> bool:
+        """Whether a retransmission of this 16-bit number may come."""
+        return self.nacks.asked_for(self.nacks.extended(osn))
+
+    def take_overwhelmed(self) -> bool:
+        """Whether too much was missing at once to be asked for, since the last call."""
+        overwhelmed, self.nacks.overwhelmed = self.nacks.overwhelmed, False
+        return overwhelmed
+
+    def plan(self, counted: Counted, round_trip: int | None, *, congested: bool) -> str:
+        """Look at what suits; the reason where that is something new, else empty."""
+        seen = counted.seen(self.wait, round_trip)
+        return self.planning.plan.why if self.planning.look(seen, congested=congested) else ""
+
+    # -- reading ----------------------------------------------------------------------------------------------
 
     def carried(self) -> tuple[int, int]:
         """Packets of repair that came by every way, and octets of RTP payload in them."""
@@ -53,12 +120,12 @@ class Repair:
         )  # fmt: skip
 
 
-def original(number: int, timestamp: int, marker: bool, payload: bytes, arrival: int) -> Packets:
-    """The packet that an RTX payload brings back; `number` extended, `timestamp` unwrapped."""
-    return packet(number, timestamp, marker, payload[rtx.OVERHEAD :], arrival)
+def _never(_: int) -> int:
+    """A deadline that nothing can meet."""
+    return 0
 
 
-def packet(number: int, timestamp: int, marker: bool, payload: bytes, arrival: int) -> Packets:
+def _packet(number: int, timestamp: int, marker: bool, payload: bytes, arrival: int) -> Packets:
     """One packet for the jitter buffer; `number` extended, `timestamp` unwrapped."""
     return Packets(
         np.array([number]), np.array([timestamp]), np.array([marker]), np.array([arrival]),

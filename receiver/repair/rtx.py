@@ -12,8 +12,8 @@ from protocol import rtx
 from protocol.datagram import Batch
 from protocol.errors import ProtocolError
 from protocol.rtp import Headers
+from receiver.repair.repair import Repair
 from receiver.sources import Sources
-from receiver.stream import Stream
 
 MAX_ASSOCIATED = 64
 """SSRCs of retransmissions that are remembered."""
@@ -47,22 +47,23 @@ class Retransmissions:
             except ProtocolError as error:
                 self.unmatched[error.reason] += 1
                 continue
-            stream = self._stream(int(headers.ssrc[row]), self._apt[int(headers.payload_type[row])], osn)
-            if stream is None:
+            repair = self._repair(int(headers.ssrc[row]), self._apt[int(headers.payload_type[row])], osn)
+            if repair is None:
                 self.unmatched["rtx_empty" if osn is None else "rtx_of_no_stream"] += 1
             else:
                 timestamp, marker = int(headers.timestamp[row]), bool(headers.marker[row])
-                stream.retransmitted(osn, payload, timestamp, marker, int(batch.arrival_times[row]))
+                repair.retransmitted(osn, payload, timestamp, marker, int(batch.arrival_times[row]))
 
-    def _stream(self, ssrc: int, apt: int, osn: int | None) -> Stream | None:
+    def _repair(self, ssrc: int, apt: int, osn: int | None) -> Repair | None:
+        """Of the stream that it belongs to."""
         source = self._sources.get(self._associated.get(ssrc, ssrc))
         if source is not None and (stream := source.playing) is not None and stream.payload_type == apt:
-            return stream
-        playing = [(source.ssrc, source.playing) for source in self._sources if source.playing is not None]
+            return stream.repair
         asked = [
-            (media, stream)
-            for media, stream in playing
-            if stream.payload_type == apt and osn is not None and stream.asked_for(osn)
+            (source.ssrc, repair)
+            for source in self._sources
+            if (stream := source.playing) is not None and (repair := stream.repair) is not None
+            if stream.payload_type == apt and osn is not None and repair.asked_for(osn)
         ]
         if len(asked) != 1:
             return None

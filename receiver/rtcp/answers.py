@@ -160,7 +160,7 @@ class Answers:
         """Streams that cannot go on without a key frame, by path and SSRC."""
         wanting: dict[Hashable, dict[int, Stream]] = {}
         for source, stream in self._playing():
-            if stream.wants_key_frame and (path := self.path(source)) in self._feedback:
+            if stream.key_frames.wanted and (path := self.path(source)) in self._feedback:
                 wanting.setdefault(path, {})[source.ssrc] = stream
         return wanting
 
