@@ -49,7 +49,7 @@ from receiver.stream import Stream
 
 MAX_ENDED = 256
 """ended streams kept for the report."""
-REPAIR_WAIT = 150_000_000
+REPAIR_WAIT = 200_000_000
 """ns after the least transit for which repair is waited for at most, unless the latency is fixed."""
 TICK = 100_000_000
 """ns between looks at what no packet triggers: silence, closing, lip-sync."""

@@ -254,11 +254,13 @@ class Stream:
         reception = self.ledger.reception()
         if self.repair is None or reception is None:
             return ""
-        return self.repair.plan(
+        news = self.repair.plan(
             Counted(now, reception, self._outages, self.ledger.loss_runs(), self._emitted, now - self.started),
             self._round_trip,
             congested=self.congested,
         )
+        self._target.wait_for_repair(self.repair.least)
+        return news
 
     def ask(self, now: int, *, promised: bool) -> list[int]:
         """Extended numbers that are to be asked for now. `promised`: the sender is known to answer."""

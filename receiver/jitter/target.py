@@ -50,6 +50,9 @@ class TargetDelay(Protocol):
     def rebase(self, slower: int) -> None:
         """The least transit, from which lateness counts, is now put so much higher (or lower, if negative)."""
 
+    def wait_for_repair(self, delay: int) -> None:
+        """Until so long after its least transit, what is lost will come by another way; 0: nobody knows."""
+
     @property
     def delay(self) -> int: ...
 
@@ -74,6 +77,9 @@ class FixedDelay:
 
     def rebase(self, slower: int) -> None:
         """It stands above the least transit, whatever that is."""
+
+    def wait_for_repair(self, delay: int) -> None:
+        """It waits for nothing longer."""
 
 
 class Lately:
@@ -162,10 +168,11 @@ class AdaptiveDelay:
         unnoticed: int = 0,
         tail: Tail | None = None,
         lately: Lately | None = None,
+        patience: float = 1.0,
     ) -> None:
         """`unnoticed`: lateness that is none, because nobody sees it. `tail`: so long a hole is worth waiting for.
         `lately`: more than that is never needed; the experts alone tell delays that lie close together slowly, and err
-        upwards."""
+        upwards. `patience`: the share of what repair takes that is waited for in any case."""
         self._experts = Experts(cost)
         self._margin, self._headroom, self._unnoticed, self._tail = margin, headroom, unnoticed, tail
         self._lately = lately
@@ -180,6 +187,8 @@ class AdaptiveDelay:
         self._changed: int | None = None
         self._needed = start
         """the delay with which enough frames come in time."""
+        self._patience = patience
+        self._least = 0
 
     @property
     def delay(self) -> int:
@@ -238,7 +247,10 @@ class AdaptiveDelay:
         best = round(self._experts.best)
         if self._lately is not None:
             best = self._lately.bound(best)
-        return min(_CEILING, best + self._margin)
+        return min(_CEILING, max(best + self._margin, self._least))
+
+    def wait_for_repair(self, delay: int) -> None:
+        self._least = round(self._patience * delay)
 
     def rebase(self, slower: int) -> None:
         self._experts.shift(round(slower * self._headroom))
@@ -261,8 +273,9 @@ def policy(latency: Latency, media: str) -> TargetDelay:
         late = _SECOND * 200**latency.caution
         cost = Cost(late=late, decisive=late / 3)
         return AdaptiveDelay(
-            cost, headroom=_HEADROOM, margin=2 * MILLISECOND, start=20 * MILLISECOND, lately=Lately(late)
-        )
+            cost, headroom=_HEADROOM, margin=2 * MILLISECOND, start=20 * MILLISECOND, lately=Lately(late),
+            patience=min(1.0, latency.caution / Latency().caution),
+        )  # fmt: skip
     return AdaptiveDelay(
         Cost(lateness=20**latency.caution),
         margin=0,

@@ -64,6 +64,11 @@ class Ahead:
         """Whether more repair packets are to be expected."""
         return self._forward is not None and now - self._forward.last_arrival < _EXPECTED
 
+    @property
+    def repeats(self) -> bool:
+        """Whether payloads come repeated."""
+        return self._unpacker is not None
+
     def counts(self) -> AheadCounts:
         """What is known now."""
         forward, unpacker = self._forward, self._unpacker

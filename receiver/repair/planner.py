@@ -27,8 +27,8 @@ _LARGEST_BLOCK = 64
 """packets that are reckoned with: more need a smaller share of repair, and reckoning takes their square in time."""
 DEEPEST = 3
 """payloads repeated in a packet."""
-SOUND_RESIDUE = 2e-3
-"""share of sound that may stay lost: one short gap in ten seconds."""
+_LOST_SOUND = 10_000 * MILLISECOND
+"""of delay that sound lost for good is worth: 100 ms for each percent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Situation:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """`fec_share`: octets of repair for each of media, over `fec_frames` frames; `red_depth`: earlier payloads repeated
-    in each packet of sound."""
+    in each packet of sound, which are waited for."""
 
     nack: bool
     fec_share: float = 0.0
@@ -105,9 +105,14 @@ def _plan_sound(now: Situation) -> Plan:
         return Plan(nack=True, why=f"{lost}; a retransmission comes before the next packet would")
     if now.congested:
         return Plan(_rounds(now) > 0, why=f"{lost} while delay rises: the path is full, nothing is added")
-    depth = math.ceil(math.log(SOUND_RESIDUE) / math.log(min(0.5, now.loss)) - 1 + (now.run - 1) / 2)
-    depth = max(1, min(DEEPEST, depth))
+    depth = min(range(1, DEEPEST + 1), key=lambda depth: _cost(depth, now))
     return Plan(nack=False, red_depth=depth, why=f"{lost}: each packet repeats {depth} before it")
+
+
+def _cost(depth: int, now: Situation) -> float:
+    """ns: of waiting for so many copies, and of what is lost with all of them; runs of losses take several."""
+    exponent = depth + 1 - min(depth, (now.run - 1) / 2)
+    return depth * now.frame_interval + _LOST_SOUND * math.pow(min(0.5, now.loss), exponent)
 
 
 def _rounds(now: Situation) -> int:

@@ -14,10 +14,14 @@ from receiver.repair.terms import Terms
 
 _WINDOW = 10_000_000_000
 """ns of loss that a plan is made of: short enough to follow a path, long enough to know a few percent."""
+_EXPECTED = 1, 50
+"""packets lost, of so many: what a path is taken for before it shows more, so that one early loss is no alarm."""
 _FEWEST = 10
 """frames before which their spacing is not known."""
 _USUAL = 33_000_000
 _ENOUGH, _BEGINS = 5_000_000_000, 3_000_000_000
+_UNEVEN = 6_000_000
+"""ns by which a packet of sound may be later than evenly spaced."""
 _NOTICEABLE = 0.05
 """of the media: a share that differs by less is no new plan."""
 
@@ -104,6 +108,11 @@ class Planning:
         """ns after its least transit for which a frame may still be repaired by what was sent ahead."""
         return min(self._terms.wait, (self.plan.fec_frames + 1) * self._interval)
 
+    @property
+    def least(self) -> int:
+        """ns after its least transit before which sound should not be played: what repeats it is still to come."""
+        return self.plan.red_depth * self._interval + _UNEVEN if self.plan.red_depth else 0
+
     def _situation(self, seen: Seen, congested: bool) -> Situation:
         _, expected, missing = self._history[0]
         lost = max(0, seen.missing - missing)
@@ -111,7 +120,7 @@ class Planning:
             sound=self._sound,
             round_trip=seen.round_trip,
             wait=self._terms.wait,
-            loss=wilson(lost, max(lost, seen.expected - expected))[1] if lost else 0.0,
+            loss=_upper(lost, max(lost, seen.expected - expected)) if lost else 0.0,
             run=max(1.0, seen.run),
             packets_per_frame=seen.expected / seen.frames if seen.frames else 1.0,
             frame_interval=self._interval,
@@ -123,12 +132,17 @@ class Planning:
 
     def _as_decided(self, made: Plan) -> Plan:
         share = self._terms.share
-        return made if share is None else Plan(made.nack, share, made.fec_frames, 0, made.why)
+        return made if share is None else Plan(made.nack, share, made.fec_frames, why=made.why)
+
+
+def _upper(lost: int, packets: int) -> float:
+    """Bound of the share that is lost."""
+    return wilson(lost + _EXPECTED[0], packets + _EXPECTED[1])[1]
 
 
 def _same(one: Plan, other: Plan) -> bool:
     """But for the words, and what nobody would notice."""
-    alike = (one.nack, one.fec_frames, one.red_depth) == (other.nack, other.fec_frames, other.red_depth)
+    alike = replace(one, fec_share=0, why="") == replace(other, fec_share=0, why="")
     none = one.fec_share == 0 or other.fec_share == 0
     near = one.fec_share == other.fec_share if none else abs(one.fec_share - other.fec_share) < _NOTICEABLE
     return one.why == other.why or (alike and near)

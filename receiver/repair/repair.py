@@ -105,6 +105,11 @@ class Repair:
         seen = counted.seen(self.wait, round_trip)
         return self.planning.plan.why if self.planning.look(seen, congested=congested) else ""
 
+    @property
+    def least(self) -> int:
+        """ns after its least transit before which sound should not be played."""
+        return self.planning.least if self.ahead.repeats else 0
+
     # -- reading ----------------------------------------------------------------------------------------------
 
     def carried(self) -> tuple[int, int]:

@@ -118,6 +118,8 @@ class FileAudio:
         self._resampler = self._new_resampler()
         self._blocks: deque[tuple[NDArray[np.float32], int]] = deque()
         self._position = 0
+        self._rest = np.empty((0, self.channels), np.float32)
+        """from `_position` on, less than a block: blocks of one length come evenly, whatever the file's frames are."""
 
     def read(self) -> Sound | None:
         """Raises ResourceError when the file can no longer be read."""
@@ -135,8 +137,11 @@ class FileAudio:
     def _next(self) -> tuple[NDArray[np.float32], int] | None:
         while not self._blocks:
             parcel = self._demuxer.get("audio")
-            if parcel is None:
+            if parcel is None and not len(self._rest):
                 return None
+            if parcel is None:
+                self._end_block()
+                break
             for frame in _decode(parcel):
                 self._cut(frame, parcel.offset)
         return self._blocks.popleft()
@@ -146,14 +151,25 @@ class FileAudio:
         if frame.pts is not None and frame.time_base is not None:
             time = int(frame.pts * frame.time_base * SECOND) + offset
             position = round(time * self.rate / SECOND)
-            if position - self._position > GAP * self.rate // SECOND:
+            if position - self._position - len(self._rest) > GAP * self.rate // SECOND:
+                self._end_block()
                 self._position = position
-        samples = self._samples(frame)
+        samples = np.concatenate((self._rest, self._samples(frame)))
         size = self.rate // BLOCK_RATE
-        for start in range(0, len(samples), size):
-            block = samples[start : start + size]
-            self._blocks.append((block, self._position))
-            self._position += len(block)
+        whole = len(samples) - len(samples) % size
+        for start in range(0, whole, size):
+            self._add_block(samples[start : start + size])
+        self._rest = samples[whole:]
+
+    def _add_block(self, samples: NDArray[np.float32]) -> None:
+        self._blocks.append((samples, self._position))
+        self._position += len(samples)
+
+    def _end_block(self) -> None:
+        """Nothing follows the rest."""
+        if len(self._rest):
+            self._add_block(self._rest)
+            self._rest = self._rest[:0]
 
     def _samples(self, frame: AudioFrame) -> NDArray[np.float32]:
         try:

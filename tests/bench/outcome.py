@@ -165,13 +165,13 @@ def _brief(row: Mapping[str, Any], clean: float | None) -> str:
     """In time (undamaged), 95th percentile, freezes a minute, traffic."""
     if "good" not in row:
         return "–"
-    added = _added(row["case"], row["traffic_bps"], clean) or "?"
+    added = _added(row["case"], row["forward_bps"], clean) or "?"
     shares = f"{100 * row['good']:.1f} ({100 * row['undamaged']:.1f}) %"
     return f"{shares}, {_ms(row['delay_ms']['p95']) or '–'}, {row['freezes_per_minute']:.0f}, {added}"
 
 
 def _cells(row: Mapping[str, Any], clean: float | None) -> tuple[str, ...]:
-    delay, traffic = row["delay_ms"], row["traffic_bps"]
+    delay, traffic = row["delay_ms"], row["forward_bps"]
     busy = " (busy)" if row["source_late_ms"] > DISTURBED else ""
     return (
         f"{row['peer']}{busy}", _share(row["good"]), _share(row["undamaged"]), _ms(delay["median"]), _ms(delay["p95"]),

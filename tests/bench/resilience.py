@@ -3,9 +3,9 @@
     python -m tests.bench.resilience [--cases loss5,clean] [--peers steadycast,srt] [--seconds 60] [--json FILE]
 
 640x360 at 30 pictures a second through 20 ms each way, both directions impaired. A picture's delay is from the moment
-its writing into the sender's FIFO begins to the moment it is out of the receiver's. Rivals carry pictures alone; our
-own pair also carries sound, but for the column on traffic, which is of a run with pictures alone. aiortc wants a Python
-of its own (see tests/bench/rivals/webrtc.py); what is missing is left out, and said.
+its writing into the sender's FIFO begins to the moment it is out of the receiver's. All carry pictures alone, but for
+steadycast-sound: there pictures wait for the sound beside them. aiortc wants a Python of its own (see
+tests/bench/rivals/webrtc.py); what is missing is left out, and said.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from tests.bench.rivals import ffmpeg, gstreamer, stage, steadycast, webrtc
 from tests.bench.rivals.contract import Peer
 
 DELAY = ("--delay", "20ms")
+OURS = "steadycast", "steadycast-sound"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +72,13 @@ def blackout(case: Case, seconds: int) -> tuple[float, float] | None:
     return (begin, begin + case.outage) if case.outage else None
 
 
-def cell(peer: Peer, case: Case, seconds: int, seed: int, folder: Path, *, sound: bool) -> Outcome:
+def cell(peer: Peer, case: Case, seconds: int, seed: int, folder: Path) -> Outcome:
     """One run and its figures."""
     interrupted = blackout(case, seconds)
     network = [*case.network, "--seed", seed]
     if interrupted is not None:
         network += ["--blackout", *(round(moment * 1000) for moment in interrupted)]
-    record = stage.run(peer, network, seconds, case.bitrate, folder, sound=sound)
+    record = stage.run(peer, network, seconds, case.bitrate, folder)
     return outcome(record, budget=case.budget, settle=case.settle, rate=case.rate, interrupted=interrupted)
 
 
@@ -85,18 +86,14 @@ def measure(options: argparse.Namespace, peers: Sequence[Peer], folder: Path) ->
     """The pooled figures of each case and peer, as they come. A run that failed says why instead."""
     for name in options.cases:
         for peer in peers:
-            found: dict[bool, list[Outcome]] = {False: [], True: []}
+            found: list[Outcome] = []
             failures: list[str] = []
             for seed in options.seeds:
-                for sound in (False, True) if peer.sound else (False,):
-                    place = folder / f"{name}-{peer.name}-{seed}{'-sound' if sound else ''}"
-                    run = partial(cell, peer, CASES[name], options.seconds, seed, sound=sound)
-                    found[sound] += attempted(run, place, failures)
-                    if options.keep is None:
-                        shutil.rmtree(place, ignore_errors=True)
-            figures = pooled(found[True] or found[False])
-            traffic = pooled(found[False]).get("forward_bps")
-            yield {"case": name, "peer": peer.name, "failures": failures, **figures, "traffic_bps": traffic}
+                place = folder / f"{name}-{peer.name}-{seed}"
+                found += attempted(partial(cell, peer, CASES[name], options.seconds, seed), place, failures)
+                if options.keep is None:
+                    shutil.rmtree(place, ignore_errors=True)
+            yield {"case": name, "peer": peer.name, "failures": failures, **pooled(found)}
 
 
 def attempted(run: Callable[[Path], Outcome], place: Path, failures: list[str]) -> list[Outcome]:
@@ -134,7 +131,7 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     add = options.add_argument
     add("--cases", type=words, default=list(CASES), help=f"of {','.join(CASES)}; traffic is told against clean")
-    add("--peers", type=words, default=["steadycast", "gstreamer-rtx", "srt", "rist", "aiortc", "ffmpeg-rtp"])
+    add("--peers", type=words, default=[*OURS, "gstreamer-rtx", "srt", "rist", "aiortc", "ffmpeg-rtp"])
     add("--seconds", type=int, default=60, help="of each run")
     add("--seeds", type=lambda text: [int(word) for word in words(text)], default=[11], metavar="N,N…")
     add("--aiortc-python", default=sys.executable, metavar="PATH", help="a Python that has aiortc")
@@ -175,7 +172,7 @@ def document(options: argparse.Namespace, peers: Sequence[Peer], rows: Sequence[
 
 def markdown(options: argparse.Namespace, peers: Sequence[Peer], rows: Sequence[Mapping[str, Any]]) -> str:
     """A table for each case, and what stands behind the names."""
-    clean = {row["peer"]: row["traffic_bps"] for row in rows if row["case"] == "clean"}
+    clean = {row["peer"]: row.get("forward_bps") for row in rows if row["case"] == "clean"}
     what = "pictures in time (and undamaged, however late), p95 of their delay, freezes a minute, traffic added"
     parts = [f"Of each: {what}.", "", *overview(rows, clean), ""]
     for name in options.cases:

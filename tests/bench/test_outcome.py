@@ -54,7 +54,7 @@ def test_seeds_are_pooled_and_told_against_the_clean_run() -> None:
         outcome(record(missing=missing), budget=150, settle=0, rate=None, interrupted=None)
         for missing in (range(0), range(30, 45))
     ]
-    row = {"case": "loss5", "peer": "a", "traffic_bps": 1_050_000.0, **pooled(runs)}
+    row = {"case": "loss5", "peer": "a", **pooled(runs), "forward_bps": 1_050_000.0}
     head, _, line = table([row], {"a": 1_000_000.0})
     assert head.count("|") == line.count("|")
     cells = [cell.strip() for cell in line.split("|")[1:-1]]
@@ -63,6 +63,6 @@ def test_seeds_are_pooled_and_told_against_the_clean_run() -> None:
 
 
 def test_a_run_that_failed_is_a_row_without_figures() -> None:
-    head, _, line = table([{"case": "loss5", "peer": "a", "traffic_bps": None, **pooled([])}], {})
+    head, _, line = table([{"case": "loss5", "peer": "a", **pooled([])}], {})
     assert head.count("|") == line.count("|")
     assert line.startswith("| a | failed |")

@@ -55,7 +55,7 @@ class Peer:
     missing: Callable[[], str | None]
     """why it cannot run here; None: it can."""
     sound: bool = False
-    """it is run once more with sound beside the pictures."""
+    """it carries sound beside the pictures."""
 
 
 def program(*names: str) -> Callable[[], str | None]:

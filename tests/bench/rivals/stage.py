@@ -78,11 +78,11 @@ class Record:
         return int(min(packet["send_time"] for packet in self.packets))
 
 
-def run(peer: Peer, network: Sequence[object], seconds: int, bitrate: int, folder: Path, *, sound: bool) -> Record:
+def run(peer: Peer, network: Sequence[object], seconds: int, bitrate: int, folder: Path) -> Record:
     """Plays `seconds` of the clip; AssertionError when a program does not start or ends too early."""
     folder.mkdir(parents=True)
     count = seconds * FPS
-    wav = write_sound(folder / "sound.wav", seconds + 30) if sound else None
+    wav = write_sound(folder / "sound.wav", seconds + 30) if peer.sound else None
     stage = Stage(folder, folder / "pictures", folder / "screen", bitrate, wav)
     plan = peer.plan(stage)
     with ExitStack() as stack:

@@ -31,7 +31,8 @@ def our_version() -> str:
 
 
 PEERS = [
-    Peer("steadycast", "all defaults", plan, our_version, lambda: None, sound=True),
+    Peer("steadycast", "all defaults", plan, our_version, lambda: None),
+    Peer("steadycast-sound", "all defaults, Opus at 64 kbit/s beside", plan, our_version, lambda: None, sound=True),
     Peer(
         "steadycast-bare", "`--repair none`", lambda stage: plan(stage, "--repair", "none"),
         our_version, lambda: None,
