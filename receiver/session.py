@@ -49,8 +49,8 @@ from receiver.stream import Stream
 
 MAX_ENDED = 256
 """ended streams kept for the report."""
-REPAIR_WAIT = 200_000_000
-"""ns after the least transit for which repair is waited for at most, unless the latency is fixed."""
+REPAIR_WAIT, REPAIR_GRACE = 150_000_000, 50_000_000
+"""ns after the least transit in which repair should come, and beyond, unless the latency is fixed."""
 TICK = 100_000_000
 """ns between looks at what no packet triggers: silence, closing, lip-sync."""
 
@@ -356,8 +356,8 @@ class ReceiverSession:
         if payload_type not in self._config.rtx.values():
             return None
         fixed, config = self._config.latency.fixed, self._config
-        wait = REPAIR_WAIT if fixed is None else fixed
-        return Terms(wait, config.fec is not None, config.red is not None, config.fec_share)
+        wait, grace = (REPAIR_WAIT, REPAIR_GRACE) if fixed is None else (fixed, 0)
+        return Terms(wait, config.fec is not None, config.red is not None, config.fec_share, grace)
 
     def _started(self, source: Source, now: int) -> None:
         assert source.stream is not None

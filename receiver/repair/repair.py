@@ -33,7 +33,9 @@ class Repair:
     """Within `terms`, for `place`."""
 
     def __init__(self, clock_rate: int, terms: Terms, ahead: Ahead, place: Place, *, sound: bool) -> None:
-        self.terms, self.wait, self.ahead = terms, terms.wait, ahead
+        self.terms, self.ahead = terms, ahead
+        self.wait = terms.wait if sound else terms.wait + terms.grace
+        """ns after the least transit after which nothing is waited for."""
         self.planning = Planning(terms, sound=sound)
         self.nacks = Nacks(clock_rate, every_packet_is_a_frame=sound)
         self._place, self._sound = place, sound
@@ -102,7 +104,7 @@ class Repair:
 
     def plan(self, counted: Counted, round_trip: int | None, *, congested: bool) -> str:
         """Look at what suits; the reason where that is something new, else empty."""
-        seen = counted.seen(self.wait, round_trip)
+        seen = counted.seen(self.terms.wait, round_trip)
         return self.planning.plan.why if self.planning.look(seen, congested=congested) else ""
 
     @property

@@ -43,6 +43,21 @@ def test_a_fixed_delay_never_moves() -> None:
     assert (target.delay, target.patience) == (60 * MS, 0)
 
 
+def test_what_repairs_is_waited_for_by_all_but_the_hasty() -> None:
+    target, hasty, fixed = sound(), policy(Latency(caution=0.0), "audio"), policy(Latency(fixed=10 * MS), "audio")
+    for each in (target, hasty, fixed):
+        each.wait_for_repair(46 * MS)
+    feed(target, [0] * 100)
+    assert target.delay == 46 * MS
+    assert isinstance(hasty, AdaptiveDelay)
+    feed(hasty, [0] * 100)
+    assert hasty.delay <= 2 * MS
+    assert fixed.delay == 10 * MS
+    target.wait_for_repair(0)
+    feed(target, [0] * 100, start=2 * SECOND)
+    assert target.delay <= 2 * MS
+
+
 def test_calm_needs_next_to_nothing() -> None:
     target = sound()
     feed(target, [0] * 100)

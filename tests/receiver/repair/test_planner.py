@@ -58,6 +58,30 @@ def test_sound_repeats_itself_where_the_next_packet_comes_before_an_answer(round
     assert plan(replace(SOUND, run=3.0)).red_depth == 2
 
 
+@pytest.mark.parametrize(("loss", "depth"), [(0.03, 1), (0.07, 2), (0.13, 2), (0.2, 3)])
+def test_one_more_copy_has_to_save_more_than_its_wait(loss: float, depth: int) -> None:
+    """A percent of sound is worth 100 ms, a copy takes 20 more."""
+    costs = {copies: 20 * copies + 100 * 100 * loss ** (copies + 1) for copies in (1, 2, 3)}
+    assert min(costs, key=costs.__getitem__) == depth
+    assert plan(replace(SOUND, loss=loss)).red_depth == depth
+
+
+def test_sound_waits_for_the_copies_that_are_planned() -> None:
+    planning = Planning(TERMS, sound=True)
+    assert 20 * MILLISECOND < planning.least < 50 * MILLISECOND, "one, of a usual frame"
+    for second in range(1, 6):
+        planning.look(Seen(second * SECOND, 50 * second, 5 * second, 50 * second, second * SECOND, 1.0, None))
+    assert planning.plan.red_depth == 2
+    assert 40 * MILLISECOND < planning.least < 50 * MILLISECOND
+    assert Planning(replace(TERMS, red=False), sound=True).least == 0
+
+
+def test_one_early_loss_is_no_alarm() -> None:
+    planning = Planning(TERMS, sound=True)
+    planning.look(Seen(SECOND // 5, 10, 1, 10, SECOND // 5, 1.0, 40 * MILLISECOND))
+    assert planning.plan.red_depth < 3
+
+
 def test_sound_repeats_itself_until_the_path_is_known() -> None:
     assert plan(replace(SOUND, loss=0.0, begins=True)).red_depth == 1
     assert plan(replace(SOUND, loss=0.0)).red_depth == 0

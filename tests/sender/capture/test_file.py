@@ -105,6 +105,17 @@ def test_sound_is_whole_and_in_blocks(tmp_path, opened):
     assert [b.position for b in blocks] == np.cumsum([0] + [len(b.samples) for b in blocks[:-1]]).tolist()
 
 
+def test_blocks_are_of_one_length_whatever_the_file_s_frames_are(tmp_path, opened):
+    """AAC's have 1024 samples. A short block would come before its time, and the packets around it unevenly."""
+    sound = opened(write(tmp_path / "tone.mp4", video=None), video=False, audio=True).audio
+    blocks = read_all(sound)
+    lengths = [len(block.samples) for block in blocks]
+    assert set(lengths[:-1]) == {480}
+    assert [block.position for block in blocks] == list(np.cumsum([0, *lengths[:-1]]))
+    steps = np.diff([block.capture_time for block in blocks])
+    assert set(steps.tolist()) == {10 * MS}
+
+
 def test_both_streams_are_on_one_clock(clip, opened):
     sources = opened(clip, video=True, audio=True)
     heard = []
