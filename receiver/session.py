@@ -38,6 +38,7 @@ from receiver.presence import Presence
 from receiver.repair.opening import Opening
 from receiver.repair.rtx import Retransmissions
 from receiver.repair.terms import Terms
+from receiver.repair.ulp import Ulp
 from receiver.rtcp.answers import Answers
 from receiver.rtcp.exchange import echo_to
 from receiver.rtcp.farewell import LONGEST, Farewell
@@ -72,6 +73,11 @@ class SessionConfig:
     """payload types of Reed–Solomon repair packets and of redundant sound; None: there are none."""
     fec_share: float | None = None
     """of repair packets for each packet of media, that the user decided on; None: as planned."""
+    wrapped: tuple[int, ...] = ()
+    ulpfec: tuple[int, ...] = ()
+    """payload types of RED around the packets of other programs, and of their ULPFEC,"""
+    rebuild: bool = True
+    """which is used."""
     rtx_ssrcs: Mapping[int, int] = field(default_factory=dict)
     """SSRCs of retransmissions, with those of their originals, as far as a description names them."""
     reports: bool = False
@@ -99,9 +105,12 @@ class ReceiverSession:
         self._began = now
         self._playable = np.array([pt in config.formats for pt in range(128)])
         self._sources = Sources(self._open_source, self._forget, self._parse)
-        self._opening = Opening(config.fec, config.red, self._sources)
-        self._repairs = np.isin(np.arange(128), [pt for pt in (config.fec, config.red, *config.rtx) if pt is not None])
-        """payload types that are not media as they come."""
+        reds = {*config.wrapped} if config.red is None else {config.red, *config.wrapped}
+        self._opening = Opening(config.fec, reds, self._sources)
+        self._ulp = Ulp(config.ulpfec, self._sources, rebuild=config.rebuild)
+        special = range(128) if config.ulpfec else {config.fec, *reds, *config.rtx} - {None}
+        self._repairs = np.isin(np.arange(128), [*special])
+        """payload types that are not media as they come, or that something is rebuilt from."""
         self._retransmissions = Retransmissions(config.rtx, config.rtx_ssrcs, self._sources)
         self._ended: list[StreamStatistics] = []
         self._forgotten = 0
@@ -231,7 +240,7 @@ class ReceiverSession:
             dict(self._unparsed + Counter(unconfirmed=self._sources.unconfirmed)),
             self._kernel_drops,
             self._forgotten,
-            dict(self._retransmissions.unmatched + self._opening.unmatched),
+            dict(self._retransmissions.unmatched + self._opening.unmatched + self._ulp.unmatched()),
             self._lip_sync.planned_skew(),
         )
 
@@ -261,6 +270,7 @@ class ReceiverSession:
         again = good & self._retransmissions.among(headers)
         self._retransmissions.receive(headers, np.flatnonzero(again), batch)
         self._handle_media(headers, media, good & ~(repair | again), batch, now)
+        self._ulp.rebuild(headers, good & ~(repair | again), batch)
         self._opening.repeat(opened)
         self._opening.repair(headers, np.flatnonzero(repair), batch)
         for stream in self._alive():
@@ -289,12 +299,21 @@ class ReceiverSession:
         ssrcs, of, counts = np.unique(headers.ssrc[rows], return_inverse=True, return_counts=True)
         strange: NDArray[np.bool_] = ((counts < self._sources.needed) & ~self._sources.known(ssrcs))[of]
         few = rows[strange]
-        playable = self._playable[headers.payload_type[few]]
+        playable = self._promising(headers, few)
         self._unparsed["payload_type"] += len(few) - int(np.count_nonzero(playable))
         for heard in self._sources.hear_few(headers, few[playable], batch, now):
             self._receive(heard, now)
         others: NDArray[np.int64] = rows[~strange]
         return others
+
+    def _promising(self, headers: Headers, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which of these rows, of SSRCs that are no sources yet, make a stream: media, and repair among them."""
+        playable = self._playable[headers.payload_type[rows]]
+        for at in np.flatnonzero(self._ulp.among(headers)[rows]).tolist():
+            ssrc = headers.ssrc[rows[at]]
+            alike = headers.ssrc[rows[:at]] == ssrc
+            playable[at] = self._sources.waits(int(ssrc)) or bool(np.count_nonzero(playable[:at] & alike))
+        return playable
 
     def _handle_ssrc(self, ssrc: int, headers: Headers, rows: NDArray[np.int64], batch: Batch, now: int) -> None:
         """The rows of a batch that belong to one SSRC."""
@@ -302,7 +321,7 @@ class ReceiverSession:
             self._unparsed["other_ssrc"] += len(rows)
             return
         if self._sources.get(ssrc) is None:
-            playable = self._playable[headers.payload_type[rows]]
+            playable = self._promising(headers, rows)
             self._unparsed["payload_type"] += int(np.count_nonzero(~playable))
             rows = rows[playable]
         if len(rows):
@@ -330,7 +349,8 @@ class ReceiverSession:
         return headers
 
     def _open_source(self, ssrc: int, payload_type: int, path: Hashable, now: int) -> Source:
-        return Source(ssrc, payload_type, self._config.formats, path, self._open_stream, self._began, now)
+        config = self._config
+        return Source(ssrc, payload_type, config.formats, path, self._open_stream, self._began, now, config.ulpfec)
 
     def _forget(self, source: Source, now: int) -> None:
         self._end_source(source, "too many others", now)

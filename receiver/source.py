@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,7 +50,9 @@ class Source:
         open_stream: OpenStream,
         listening_since: int,
         now: int,
+        beside: Collection[int] = (),
     ) -> None:
+        """`beside`: payload types that share the numbering and are not meant to be played."""
         self.ssrc, self.payload_type, self.format = ssrc, payload_type, formats[payload_type]
         self.path = path
         self.steered = False
@@ -65,7 +67,7 @@ class Source:
         self.why_ended = ""
         self.stream: Stream | None = None
         self._tracker = SourceTracker(self.format.clock_rate)
-        self._formats = formats
+        self._formats, self._beside = formats, [*beside]
         self._open = open_stream
         self._listening_since = listening_since
         self._range: SenderRange | None = None
@@ -111,7 +113,7 @@ class Source:
         headers, lengths = segment.headers, segment.headers.payload_length
         foreign = headers.payload_type != self.payload_type
         if others := np.count_nonzero(foreign):
-            stream.ignore(int(others))
+            stream.ignore(int(others - np.count_nonzero(np.isin(headers.payload_type, self._beside))))
             lengths = np.where(foreign, 0, lengths)
         if self.format.media == "load":  # only how a payload begins says something
             filler = lengths - (first := np.minimum(lengths, 1))

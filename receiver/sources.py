@@ -56,6 +56,10 @@ class Sources:
         """Which of these are sources. shape (n,)."""
         return np.isin(ssrcs, np.fromiter(self._known, np.uint32, len(self._known)))
 
+    def waits(self, ssrc: int) -> bool:
+        """Whether packets of this one wait to make it a source."""
+        return bool(self._candidates.count(ssrc))
+
     @property
     def unconfirmed(self) -> int:
         """Packets that were given up, or belong to no numbering of their source."""

@@ -28,6 +28,7 @@ from receiver.jitter.together import together
 from receiver.key_frames import KeyFrames
 from receiver.media import AccessUnit, Format, StreamKey
 from receiver.repair.ahead import Ahead
+from receiver.repair.holes import Holes
 from receiver.repair.planning import Counted
 from receiver.repair.repair import Repair
 from receiver.repair.terms import Terms
@@ -110,6 +111,8 @@ class Stream:
         self._buffer_delay = self._emitted = self._playout_delay = 0
         self._playout_delays = Histogram()
         self._unusable: Counter[str] = Counter()
+        self.holes: Holes | None = None
+        """where repair shares its numbering."""
         self.repair: Repair | None = None
         if terms is not None:
             ahead = Ahead(key.ssrc, payload_type, self._framing.duration)
@@ -281,7 +284,8 @@ class Stream:
 
     def ignore(self, count: int) -> None:
         """Packets among those received that are of another payload type."""
-        self._unusable["payload_type"] += count
+        if count:
+            self._unusable["payload_type"] += count
 
     def reported(self, octets: int) -> None:
         """A datagram of RTCP came from its sender."""
@@ -407,6 +411,10 @@ class Stream:
 
     def _emit(self, frame: Frame, now: int, after: Frame | None = None) -> None:
         """`after`: what is emitted next, if that is known."""
+        if self.holes is not None:
+            if (known := self.holes.place(frame)) is None:
+                return
+            frame = known
         payloads = [payload for payload in frame.payloads if payload != b""]
         here = len(payloads) > frame.missing
         if frame.lost_before and not self._is_sound:

@@ -145,6 +145,8 @@ def configuration(told: Mapping[str, Any]) -> SessionConfig:
         known["formats"] = {int(number): Format(**form) for number, form in told["formats"].items()}
         for name in ("rtx", "rtx_ssrcs"):
             known[name] = {int(number): int(original) for number, original in told.get(name, {}).items()}
+        for name in ("wrapped", "ulpfec"):
+            known[name] = tuple(int(number) for number in told.get(name, ()))
         known["latency"] = Latency(**told["latency"])
         path = told["rtcp_path"]
         known["rtcp_path"] = None if path is None else UdpPath(path[0], tuple(path[1:]))

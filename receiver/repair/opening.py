@@ -4,6 +4,7 @@ opened so that its primary payload is a packet like any other."""
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +18,7 @@ from receiver.sources import Sources
 
 
 class Opened(NamedTuple):
-    """A packet of redundant sound."""
+    """A packet of RED."""
 
     ssrc: int
     sequence_number: int
@@ -27,10 +28,11 @@ class Opened(NamedTuple):
 
 
 class Opening:
-    """`fec`, `red`: their payload types; None: there are none."""
+    """`fec`: the payload type of repair packets, None: there are none; `reds`: those of RED."""
 
-    def __init__(self, fec: int | None, red_type: int | None, sources: Sources) -> None:
-        self._fec, self._red, self._sources = fec, red_type, sources
+    def __init__(self, fec: int | None, reds: Collection[int], sources: Sources) -> None:
+        self._fec, self._sources = fec, sources
+        self._is_red = np.isin(np.arange(128), [*reds])
         self.unmatched: Counter[str] = Counter()
         """what belongs to no stream, by reason."""
 
@@ -40,12 +42,10 @@ class Opening:
         return found
 
     def open(self, headers: Headers, batch: Batch) -> list[Opened]:
-        """Makes packets of redundant sound packets of their primary payload, in `headers` itself; returns what they
-        were. One that cannot be read stays what it is."""
-        if self._red is None:
-            return []
+        """Makes packets of RED packets of their primary payload, in `headers` itself; returns what they were. One that
+        cannot be read stays what it is."""
         opened = []
-        for row in np.flatnonzero((headers.payload_type == self._red) & (headers.reason == 0)).tolist():
+        for row in np.flatnonzero(self._is_red[headers.payload_type] & (headers.reason == 0)).tolist():
             start, length = int(headers.payload_offset[row]), int(headers.payload_length[row])
             payload = bytes(batch.buffer.data[start : start + length])
             try:
@@ -61,10 +61,12 @@ class Opening:
         return opened
 
     def repeat(self, opened: list[Opened]) -> None:
-        """Their streams take what these repeat; the packets themselves have been handed on."""
+        """Their streams take what these repeat of sound; the packets themselves have been handed on."""
         for packet in opened:
             source = self._sources.get(packet.ssrc)
-            if source is not None and source.playing is not None and (repair := source.playing.repair) is not None:
+            if source is None or source.format.media != "audio" or source.playing is None:
+                continue
+            if (repair := source.playing.repair) is not None:
                 repair.repeated(packet.sequence_number, packet.timestamp, packet.payload, packet.arrival_time)
 
     def repair(self, headers: Headers, rows: NDArray[np.int64], batch: Batch) -> None:

@@ -173,6 +173,7 @@ def test_the_journal_has_every_call(tmp_path: Path) -> None:
 def test_the_configuration_survives() -> None:
     path = UdpPath(5004, ("::1", 9))
     config = SessionConfig({}, Latency(fixed=3), 7, "me", path, seed=1 << 63, rtx={112: 96}, rtx_ssrcs={5: 6})
+    config = replace(config, wrapped=(121,), ulpfec=(122,), rebuild=False)
     assert configuration(described(config)) == config
     assert configuration({**described(config), "of_a_later_version": 1}) == config
     assert configuration(described(replace(config, rtcp_path=None))).rtcp_path is None
