@@ -17,7 +17,7 @@ from protocol.command.repair import repair
 from protocol.command.terminal import Terminal
 from protocol.errors import UsageError
 from receiver.config import Latency, Listen, ReceiverConfig
-from receiver.description import ENCODINGS, read_description
+from receiver.description import ENCODINGS, PROTECTION, read_description
 from receiver.media import Format
 from receiver.report.csv_file import csv_text
 from receiver.report.document import document
@@ -168,6 +168,8 @@ def mapping(text: str) -> tuple[int, Format]:
         raise UsageError(f"{text!r} is no mapping: write PT=NAME/RATE or PT=NAME/RATE/CHANNELS, as 96=VP8/90000")
     if int(number) > 127 or 64 <= int(number) <= 95:
         raise UsageError(f"payload type {number} will not do: 0 to 63 and 96 to 127 are for RTP (RFC 5761)")
+    if name.lower() in PROTECTION:
+        return int(number), Format(name.lower(), int(rate))
     if name.lower() not in ENCODINGS:
         raise UsageError(
             f"cannot play {name!r}{units.suggestion(name, ENCODINGS)}: one of {', '.join(ENCODINGS.values())}"
@@ -253,7 +255,8 @@ Exit codes: 0 done, 1 error, 2 wrong usage, 3 no packet came, 4 a --fail-if hold
                        " or a fixed time", "TIME", latency),
                 Option("repair", "against loss: auto (default): what suits the path; none; nack: ask for what is"
                        " missing; or fec:25%: ask for so many repair packets, too", "HOW", repair),
-                Option("map", "what a payload type means, as 96=VP8/90000; may be given several times",
+                Option("map", "what a payload type means, as 96=VP8/90000, or 121=red/90000 and 122=ulpfec/90000 around"
+                       " and among pictures; may be given several times",
                        "PT=NAME/RATE[/CH]", mapping, kind="list"),
                 Option("ssrc", "play only this source", "N", units.integer(0, 2**32 - 1)),
             ),

@@ -14,33 +14,51 @@ from receiver.media import Format
 
 ENCODINGS = {name.lower(): name for name in ("H264", "VP8", "JPEG", "opus", "L16", "PCMU", "PCMA")}
 """What can be played, by its name in lower case."""
+RED, ULPFEC = PROTECTION = ("red", "ulpfec")
+"""What may be around the packets of a stream of pictures, or among them: RFC 2198, RFC 5109."""
 _LARGEST = 1 << 20
 
 
 def formats(config: ReceiverConfig) -> dict[int, Format]:
     """What each payload type of media means: --map before the description before the default map."""
+    return playable(_meanings(config))
+
+
+def playable(meanings: Mapping[int, Format]) -> dict[int, Format]:
+    """Those of media among what payload types mean."""
+    return {pt: form for pt, form in meanings.items() if form.encoding not in (rtx.ENCODING, *PROTECTION)}
+
+
+def protection(config: ReceiverConfig, encoding: str) -> tuple[int, ...]:
+    """The payload types of RED, or of ULPFEC, of pictures."""
+    return tuple(pt for pt, form in _meanings(config).items() if form.encoding == encoding)
+
+
+def _meanings(config: ReceiverConfig) -> dict[int, Format]:
     described = config.formats
     if described is None:
         described = {pt: Format(*row) for pt, row in registry.DEFAULT_PAYLOAD_TYPES.items()}
-    return {pt: form for pt, form in {**described, **config.mapped}.items() if form.encoding != rtx.ENCODING}
+    return {**described, **config.mapped}
 
 
 def retransmissions(config: ReceiverConfig) -> dict[int, int]:
     """The payload types of retransmissions, with those of their originals; none where nothing is to be repaired."""
-    media = formats(config)
     if config.repair.kind == "none":
         return {}
+    media = formats(config)
+    others = {*media, *protection(config, RED), *protection(config, ULPFEC)}
     if config.formats is None:
         known = dict(registry.DEFAULT_RTX_PAYLOAD_TYPES)
     else:
         again = {pt: form for pt, form in config.formats.items() if form.encoding == rtx.ENCODING}
         known = {pt: int(form.parameters["apt"]) for pt, form in again.items()}
-    return {pt: apt for pt, apt in known.items() if pt not in media and apt in media}
+    return {pt: apt for pt, apt in known.items() if pt not in others and apt in media}
 
 
 def ahead(config: ReceiverConfig, payload_type: int) -> int | None:
     """The payload type of what is sent ahead of need; None where it is ruled out, or means something else."""
-    return None if config.repair.kind != "auto" or payload_type in formats(config) else payload_type
+    known = _meanings(config).get(payload_type)
+    return payload_type if config.repair.kind == "auto" and (known is None or known.encoding == rtx.ENCODING) else None
 
 
 def read_description(path: str) -> tuple[Listen, Mapping[int, Format]]:
@@ -65,10 +83,10 @@ def describe(session: sdp.SessionDescription) -> tuple[Listen, Mapping[int, Form
     groups: set[str] = set()
     rtx_ssrcs: dict[int, int] = {}
     for media in session.media:
-        playable = _playable(media)
-        if not playable or not media.port:
+        media_formats = _playable(media)
+        if not media_formats or not media.port:
             continue
-        _merge(found, playable | _retransmissions(media))
+        _merge(found, media_formats | _retransmissions(media) | _protection(media))
         rtx_ssrcs |= {again: original for original, again in media.flows}
         ports += [media.port, media.rtcp_port]
         groups |= _groups(session.connection_of(media))
@@ -96,6 +114,18 @@ def _retransmissions(media: sdp.MediaDescription) -> dict[int, Format]:
         number: Format(rtx.ENCODING, form.clock_rate, form.channels, form.parameters)
         for number, form in known.items()
         if form.encoding.lower() == rtx.ENCODING and form.parameters.get("apt", "") in map(str, known)
+    }
+
+
+def _protection(media: sdp.MediaDescription) -> dict[int, Format]:
+    """RED and ULPFEC of pictures."""
+    if media.media != "video":
+        return {}
+    known = sdp.rtp_formats(media)
+    return {
+        number: Format(form.encoding.lower(), form.clock_rate, form.channels)
+        for number, form in known.items()
+        if form.encoding.lower() in PROTECTION
     }
 
 

@@ -18,7 +18,7 @@ from receiver import libraries
 from receiver.capture.recorded import RecordedSession
 from receiver.capture.writing import Capture
 from receiver.config import ReceiverConfig
-from receiver.description import ahead, formats, retransmissions
+from receiver.description import RED, ULPFEC, ahead, formats, protection, retransmissions
 from receiver.events import (
     KINDS,
     AllEnded,
@@ -110,7 +110,8 @@ class Receiver:
         asked = SessionConfig(
             formats(config), config.latency, config.ssrc, name, rtcp_path, reports=True,
             rtx=retransmissions(config), rtx_ssrcs=config.listen.rtx_ssrcs, fec=ahead(config, FEC_PAYLOAD_TYPE),
-            red=ahead(config, RED_PAYLOAD_TYPE), fec_share=config.repair.fec,
+            red=ahead(config, RED_PAYLOAD_TYPE), fec_share=config.repair.fec, wrapped=protection(config, RED),
+            ulpfec=protection(config, ULPFEC), rebuild=config.repair.kind != "none",
         )  # fmt: skip
         session = self._session = self._open_session(asked)
         self._dashboard = self._open_dashboard(config.dashboard) if config.dashboard else None

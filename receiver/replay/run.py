@@ -20,8 +20,9 @@ from receiver.capture.link import Unwrapper
 from receiver.capture.recorded import command, configuration
 from receiver.capture.records import Note, Packet
 from receiver.config import ReceiverConfig
-from receiver.description import formats
+from receiver.description import RED, ULPFEC, formats, playable, protection
 from receiver.gathering import GatheringSession
+from receiver.media import Format
 from receiver.replay.arrivals import Arrival, OwnPaths, Paths, Stamps, batch, batches, usable
 from receiver.replay.choice import Endpoint, choose, endpoints
 from receiver.replay.player import Player
@@ -83,8 +84,12 @@ class _Replay:
             asked, began, self._offset = _as_recorded(found, config)
         else:
             _explain(found, file, log)
-            asked = SessionConfig(formats(config), config.latency, config.ssrc, _CNAME, seed=0)
-            chosen = choose(file.path, found, asked.formats, config.ssrc, log)
+            asked = SessionConfig(
+                formats(config), config.latency, config.ssrc, _CNAME, seed=0,
+                wrapped=protection(config, RED), ulpfec=protection(config, ULPFEC),
+            )  # fmt: skip
+            in_red = {number: Format(RED, 90_000) for number in asked.wrapped}
+            chosen = choose(file.path, found, {**asked.formats, **in_red}, config.ssrc, log)
             self._wanted = endpoints(chosen, config.listen.ports if config.formats is not None else ())
             self._offset = 0
             began = _BEGINNING
@@ -222,7 +227,10 @@ def _as_recorded(found: Survey, config: ReceiverConfig) -> tuple[SessionConfig, 
         asked = replace(asked, ssrc=config.ssrc)
     if config.formats is not None or config.mapped:
         described = config.formats if config.formats is not None else asked.formats
-        asked = replace(asked, formats={**described, **config.mapped})
+        asked = replace(
+            asked, formats=playable({**described, **config.mapped}), wrapped=protection(config, RED),
+            ulpfec=protection(config, ULPFEC),
+        )  # fmt: skip
     return asked, began, offset
 
 

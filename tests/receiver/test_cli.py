@@ -58,20 +58,27 @@ def test_nothing_given_is_the_default(pipeline: Pipeline, capsys: pytest.Capture
 def test_every_option_reaches_the_configuration(pipeline: Pipeline) -> None:
     text = (
         "rtp://[::1]:6000 --audio speaker:USB --video out.mp4 --record all.mkv --latency 60ms --map 96=VP8/90000"
-        " --map 110=l16/48000/2 --map 111=opus/48000 --ssrc 0x1234 --no-gro --json --report out --picture last.png"
+        " --map 110=l16/48000/2 --map 111=opus/48000 --map 121=RED/90000 --ssrc 0x1234"
+        " --no-gro --json --report out --picture last.png"
         " --duration 30s --bind ::1 --interface eth0 --rtcp-to 192.0.2.7:6001 -6 -vv --exit-on-end"
     )
     assert main(["--log-file", "/dev/null", *text.split()], pipeline) == 3
     given = {
         "source": "rtp://[::1]:6000", "audio": "speaker:USB", "video": "out.mp4", "record": "all.mkv",
-        "latency": "60ms", "map": ["96=VP8/90000", "110=l16/48000/2", "111=opus/48000"], "ssrc": "0x1234",
+        "latency": "60ms", "map": ["96=VP8/90000", "110=l16/48000/2", "111=opus/48000", "121=RED/90000"],
+        "ssrc": "0x1234",
         "no_gro": True, "json": True, "report": "out", "picture": "last.png", "duration": "30s", "bind": "::1",
         "interface": "eth0", "rtcp_to": "192.0.2.7:6001", "ipv6": True, "exit_on_end": True,
         "verbose": 2, "log_file": "/dev/null",
     }  # fmt: skip
     assert pipeline.config == ReceiverConfig(
         listen=Listen("::1", (6000, 6001, 6002, 6003)),
-        mapped={96: Format("VP8", 90_000), 110: Format("L16", 48_000, 2), 111: Format("opus", 48_000, 2)},
+        mapped={
+            96: Format("VP8", 90_000),
+            110: Format("L16", 48_000, 2),
+            111: Format("opus", 48_000, 2),
+            121: Format("red", 90_000),
+        },
         audio="speaker:USB",
         video="out.mp4",
         record="all.mkv",

@@ -9,7 +9,7 @@ import pytest
 from protocol.command.repair import Repair
 from protocol.errors import UsageError
 from receiver.config import Listen, ReceiverConfig
-from receiver.description import formats, read_description, retransmissions
+from receiver.description import RED, ULPFEC, ahead, formats, protection, read_description, retransmissions
 from receiver.media import Format
 
 FFMPEG = """\
@@ -108,3 +108,25 @@ def test_retransmissions_without_a_description() -> None:
     mapped = ReceiverConfig(mapped={112: Format("VP8", 90_000)})
     assert 112 not in retransmissions(mapped)
     assert retransmissions(ReceiverConfig(repair=Repair("none"))) == {}
+
+
+def test_protection_of_a_description(tmp_path: Path) -> None:
+    """RED and ULPFEC are no media; those of sound are left alone."""
+    path = tmp_path / "red.sdp"
+    path.write_text(
+        "v=0\nm=video 5004 RTP/AVP 121 122 100\na=rtpmap:100 H264/90000\na=rtpmap:121 red/90000\n"
+        "a=rtpmap:122 ulpfec/90000\nm=audio 5006 RTP/AVP 97 121\na=rtpmap:97 opus/48000/2\na=rtpmap:121 red/48000/2\n"
+    )
+    listen, described = read_description(str(path))
+    config = ReceiverConfig(listen, described)
+    assert sorted(formats(config)) == [97, 100]
+    assert (protection(config, RED), protection(config, ULPFEC)) == ((121,), (122,))
+
+
+def test_protection_by_the_command_line() -> None:
+    config = ReceiverConfig(mapped={101: Format("red", 90_000), 112: Format("ulpfec", 90_000)})
+    assert not {101, 112} & formats(config).keys()
+    assert (protection(config, RED), protection(config, ULPFEC)) == ((101,), (112,))
+    assert ahead(config, 101) is None, "it means something else"
+    assert 112 not in retransmissions(config)
+    assert (protection(ReceiverConfig(), RED), ahead(ReceiverConfig(), 101)) == ((), 101)
