@@ -63,14 +63,15 @@ class Ulp:
         if repair:
             start, length = int(headers.payload_offset[row]), int(headers.payload_length[row])
             rebuilt = self._repair(source, stream, bytes(batch.buffer.data[start : start + length]))
-        elif headers.payload_type[row] == stream.payload_type:
-            rebuilt = self._rebuilder(stream.key).observe(number, _unwrapped(headers, row, batch))
+        elif headers.payload_type[row] == stream.payload_type and stream.key in self._rebuilders:
+            rebuilt = self._rebuilders[stream.key].observe(number, _unwrapped(headers, row, batch))
         else:
             return
         for found in rebuilt:
             self._give_back(found, source, stream, int(batch.arrival_times[row]))
 
     def _repair(self, source: Source, stream: Stream, payload: bytes) -> list[Rebuilt]:
+        """The first of a stream only says that there is repair: nothing of media is kept before."""
         if stream.holes is None and stream.format.media == "video":
             stream.holes = Holes()
         try:
@@ -81,7 +82,10 @@ class Ulp:
         base = _extended(source, fec.base)
         if stream.holes is not None:
             stream.holes.protects([base + offset for offset in fec.offsets])
-        return self._rebuilder(stream.key).repair(payload)
+        if (rebuilder := self._rebuilders.get(stream.key)) is None:
+            self._begin(stream.key)
+            return []
+        return rebuilder.repair(payload)
 
     def _give_back(self, found: Rebuilt, source: Source, stream: Stream, arrival: int) -> None:
         packet, newest = rtp.parse(found.datagram), stream.newest_timestamp
@@ -96,16 +100,12 @@ class Ulp:
                 stream.repair.nacks.restored(found.number)
             stream.take_back(_packet(found.number, newest + step, packet, arrival), "fec")
 
-    def _rebuilder(self, key: StreamKey) -> XorRebuilder:
-        if key not in self._rebuilders:
-            alive = {source.playing.key for source in self._sources if source.playing is not None}
-            for gone in self._rebuilders.keys() - alive:
-                self._leave(gone)
-            self._rebuilders[key] = XorRebuilder(key.ssrc)
-        return self._rebuilders[key]
-
-    def _leave(self, key: StreamKey) -> None:
-        self.refused.update(self._rebuilders.pop(key).statistics().refused)
+    def _begin(self, key: StreamKey) -> None:
+        """Those of streams that are over make room."""
+        alive = {source.playing.key for source in self._sources if source.playing is not None}
+        for gone in self._rebuilders.keys() - alive:
+            self.refused.update(self._rebuilders.pop(gone).statistics().refused)
+        self._rebuilders[key] = XorRebuilder(key.ssrc)
 
     def unmatched(self) -> Counter[str]:
         """What could not be used, by reason, of all streams."""

@@ -227,10 +227,11 @@ def _as_recorded(found: Survey, config: ReceiverConfig) -> tuple[SessionConfig, 
         asked = replace(asked, ssrc=config.ssrc)
     if config.formats is not None or config.mapped:
         described = config.formats if config.formats is not None else asked.formats
-        asked = replace(
-            asked, formats=playable({**described, **config.mapped}), wrapped=protection(config, RED),
-            ulpfec=protection(config, ULPFEC),
-        )  # fmt: skip
+        wrapped, ulpfec = protection(config, RED), protection(config, ULPFEC)
+        if config.formats is None:
+            wrapped += tuple(number for number in asked.wrapped if number not in config.mapped)
+            ulpfec += tuple(number for number in asked.ulpfec if number not in config.mapped)
+        asked = replace(asked, formats=playable({**described, **config.mapped}), wrapped=wrapped, ulpfec=ulpfec)
     return asked, began, offset
 
 

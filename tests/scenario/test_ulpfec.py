@@ -146,6 +146,18 @@ def test_one_of_each_picture_is_rebuilt(wrap: bool, one_by_one: bool) -> None:
     assert (told.ledger.lost, told.ledger.recovered_fec, told.ledger.missed) == (38, 38, 0)
 
 
+@pytest.mark.parametrize("one_by_one", [False, True])
+def test_repair_that_overtakes_its_picture(one_by_one: bool) -> None:
+    sent = [
+        [picture[0], picture[3], picture[2], picture[1]] if at else picture for at, picture in enumerate(stream(40))
+    ]
+    run, told = play(sent, [(20, 2), (30, 3)], one_by_one=one_by_one)
+    assert [unit.data for unit in run.units] == [data(picture) for picture in range(40)]
+    assert told.ledger.arrived == 40 * (PARTS + 1) - 2
+    assert (told.ledger.lost, told.ledger.missed) == (2, 0)
+    assert told.ledger.recovered_fec >= 2, "what was rebuilt and came later counts, too"
+
+
 def test_nothing_is_rebuilt_where_no_repair_is_wanted() -> None:
     run, told = play(stream(40), [(20, 1)], rebuild=False)
     assert (told.ledger.lost, told.ledger.recovered_fec, told.ledger.missed) == (1, 0, 1)

@@ -63,3 +63,10 @@ def test_its_memory_is_bounded() -> None:
     for at in range(1000):
         holes.protects([at * 48 + offset for offset in range(48)])
     assert len(holes._media) <= 4096
+
+
+def test_a_long_gap_costs_nothing() -> None:
+    holes = begun()
+    assert holes.place(frame(10**9, 9, (b"",), lost_before=10**9 - 20)) is None
+    assert len(holes._gone) < 100
+    assert lost(holes.place(frame(10**9 + 1, 10))) == 10**9 - 20
