@@ -11,7 +11,7 @@ from protocol.datagram import Batch
 from protocol.rtcp.nack import Nack
 from protocol.rtp import RtpPacket
 from receiver.config import Latency
-from receiver.session import SessionStatistics
+from receiver.session import REPAIR_GRACE, REPAIR_WAIT, SessionStatistics
 from receiver.statistics import StreamStatistics
 from sender.session import Repair
 from sender.transmit.retransmission import FLOOR, SHARE
@@ -89,7 +89,7 @@ def test_lost_packets_come_back(conditions: Conditions, least: float, most_added
     assert len(frames) >= least * 900
     waits = sorted(wait for _, wait in frames)
     assert waits[int(0.95 * len(waits))] <= p95 * MILLISECOND
-    assert waits[-1] <= WAY + 155 * MILLISECOND
+    assert waits[-1] <= WAY + (REPAIR_WAIT + REPAIR_GRACE) + 5 * MILLISECOND
     assert added(pair, VIDEO.ssrc) <= most_added
     counts = of(pair, "video").ledger
     truth = [
