@@ -30,6 +30,14 @@ class Packets:
     payload_length: NDArray[np.int64]
     buffer: NDArray[np.uint8]
 
+    @classmethod
+    def one(cls, number: int, timestamp: int, marker: bool, payload: bytes, arrival: int) -> Packets:
+        """A single one; `number` extended, `timestamp` unwrapped."""
+        return cls(
+            np.array([number]), np.array([timestamp]), np.array([marker]), np.array([arrival]),
+            np.array([0]), np.array([len(payload)]), np.frombuffer(payload, np.uint8),
+        )  # fmt: skip
+
     def __len__(self) -> int:
         return len(self.sequence)
 

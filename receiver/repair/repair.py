@@ -7,8 +7,6 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Literal, Protocol
 
-import numpy as np
-
 from protocol import rtx
 from protocol.serial import difference
 from receiver.jitter.runs import Packets
@@ -61,7 +59,7 @@ class Repair:
         if why_not:
             self._refused[why_not] += 1
             return
-        original = _packet(number, timestamp, marker, payload[rtx.OVERHEAD :], arrival)
+        original = Packets.one(number, timestamp, marker, payload[rtx.OVERHEAD :], arrival)
         useful = self._place.take_back(original, "rtx")
         self._repaired += useful
         self._late += not useful
@@ -79,7 +77,7 @@ class Repair:
     def _restore(self, found: Iterable[Restored], arrival: int) -> None:
         for number, timestamp, marker, payload in found:
             self.nacks.restored(number)
-            self._place.take_back(_packet(number, timestamp, marker, payload, arrival), "fec")
+            self._place.take_back(Packets.one(number, timestamp, marker, payload, arrival), "fec")
 
     def _unwrapped(self, timestamp: int) -> int:
         newest = self._place.newest_timestamp
@@ -130,11 +128,3 @@ class Repair:
 def _never(_: int) -> int:
     """A deadline that nothing can meet."""
     return 0
-
-
-def _packet(number: int, timestamp: int, marker: bool, payload: bytes, arrival: int) -> Packets:
-    """One packet for the jitter buffer; `number` extended, `timestamp` unwrapped."""
-    return Packets(
-        np.array([number]), np.array([timestamp]), np.array([marker]), np.array([arrival]),
-        np.array([0]), np.array([len(payload)]), np.frombuffer(payload, np.uint8),
-    )  # fmt: skip

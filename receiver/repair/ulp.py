@@ -98,7 +98,8 @@ class Ulp:
         else:
             if stream.repair is not None:
                 stream.repair.nacks.restored(found.number)
-            stream.take_back(_packet(found.number, newest + step, packet, arrival), "fec")
+            original = Packets.one(found.number, newest + step, packet.marker, packet.payload, arrival)
+            stream.take_back(original, "fec")
 
     def _begin(self, key: StreamKey) -> None:
         """Those of streams that are over make room."""
@@ -134,11 +135,3 @@ def _header_size(datagram: bytes) -> int:
     """Of a valid RTP packet, with CSRCs and extension."""
     size = HEADER_SIZE + 4 * (datagram[0] & 15)
     return size + 4 + 4 * int.from_bytes(datagram[size + 2 : size + 4]) if datagram[0] & 0x10 else size
-
-
-def _packet(number: int, timestamp: int, packet: rtp.RtpPacket, arrival: int) -> Packets:
-    """One packet for the jitter buffer; `number` extended, `timestamp` unwrapped."""
-    return Packets(
-        np.array([number]), np.array([timestamp]), np.array([packet.marker]), np.array([arrival]),
-        np.array([0]), np.array([len(packet.payload)]), np.frombuffer(packet.payload, np.uint8),
-    )  # fmt: skip
