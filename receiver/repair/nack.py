@@ -29,6 +29,8 @@ _APART = 5 * MILLISECOND
 """ns between copies, or less, so that all of a round leave well before the next."""
 _TOGETHER = 2 * MILLISECOND
 """by which a request may be early to go with others."""
+_TURN = 3 * MILLISECOND
+"""that a request and its answer lie at the sender, and in two programs' queues."""
 _SETTLED = 1_000_000_000
 """ns for which it is remembered what became of a missing packet."""
 _DOUBT, _DISBELIEF = 16, 64
@@ -286,6 +288,12 @@ class Nacks:
         overdue = self._overdue()
         times = [self._next] if overdue is None else [self._next, overdue[0]]
         return min((time for time in times if time is not None), default=None)
+
+    @property
+    def answer(self) -> int | None:
+        """ns after a packet should have come until it comes again, where the stream's rhythm tells that it is lost."""
+        notice = self._cadence.notice
+        return None if notice is None else notice + self._tolerance.wait + self.round_trip.value + _TURN
 
     @property
     def waiting(self) -> bool:

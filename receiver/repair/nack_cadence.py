@@ -39,7 +39,7 @@ class Cadence:
             self._gap = max(arrival - self._newest, self._gap - (self._gap >> 8))
         else:
             self._unmarked = _FRAMES if follows and not self._whole else max(0, self._unmarked - 1)
-            self._begin(timestamp, arrival)
+            self._begin(timestamp, arrival, follows)
         self._newest, self._whole = arrival, marker or self._single
 
     def repaired(self, timestamp: int, marker: bool, now: int) -> None:
@@ -49,14 +49,15 @@ class Cadence:
             self._timestamp = timestamp
         self._newest, self._whole = now - self._gap, marker or self._single
 
-    def _begin(self, timestamp: int, arrival: int) -> None:
+    def _begin(self, timestamp: int, arrival: int, follows: bool) -> None:
         if self._timestamp is not None:
             ticks = timestamp - self._timestamp
             late = arrival - self._frame - int(ticks * self._tick)
             self._late = max(late, self._late - (self._late >> 6))
-            regular = 4 * abs(ticks - self._interval) <= self._interval
+            frames = 1 if follows or not self._interval else max(1, round(ticks / self._interval))
+            regular = 4 * abs(ticks - frames * self._interval) <= self._interval
             self._frames = self._frames + 1 if regular else 0
-            self._interval = ticks
+            self._interval = ticks // frames if regular else ticks
         self._timestamp, self._frame = timestamp, arrival
 
     @property
@@ -70,7 +71,13 @@ class Cadence:
             return None
         if not self._whole:
             return None if self._unmarked else (self._newest + self._gap + _SLACK, self._timestamp)
-        interval = int(self._interval * self._tick)
-        if self._frames < _FRAMES or not 0 < interval < _LONGEST:
+        notice = self.notice
+        if notice is None:
             return None
-        return self._frame + interval + self._late + _SLACK, self._timestamp + self._interval
+        return self._frame + int(self._interval * self._tick) + notice, self._timestamp + self._interval
+
+    @property
+    def notice(self) -> int | None:
+        """ns after a frame should have begun until it is late; None: there is no rhythm."""
+        steady = self._frames >= _FRAMES and 0 < int(self._interval * self._tick) < _LONGEST
+        return self._late + _SLACK if steady else None

@@ -25,10 +25,6 @@ _WINDOW = 3
 _LONGEST_WINDOW = 10
 _LARGEST_BLOCK = 64
 """packets that are reckoned with: more need a smaller share of repair, and reckoning takes their square in time."""
-DEEPEST = 3
-"""payloads repeated in a packet."""
-_LOST_SOUND = 10_000 * MILLISECOND
-"""of delay that sound lost for good is worth: 100 ms for each percent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +37,15 @@ class Situation:
     wait: int
     """after a packet of least transit, until when repair is of use."""
     loss: float
-    """share of packets, its upper confidence bound; 0: none lately."""
+    """share of packets, as likely as not; 0: none lately."""
     run: float
     """mean length of loss runs, packets; at least 1."""
     packets_per_frame: float
     frame_interval: int
+    most: float = 0.0
+    """share of packets, the upper confidence bound of `loss`."""
+    answer: int | None = None
+    """after a lost packet should have come, until it comes again; None: nobody knows."""
     congested: bool = False
     begins: bool = False
     """it has only just begun: nobody knows the path."""
@@ -66,56 +66,32 @@ class Plan:
     why: str = ""
 
 
-UNKNOWN = Plan(nack=False, red_depth=1, why="the path is not known yet: each packet repeats the one before it")
-"""for sound."""
-
-
 def plan(now: Situation) -> Plan:
-    """What is to be done against loss."""
-    if now.sound and now.red:
-        return _plan_sound(now)
-    rounds = _rounds(now)
+    """What is to be done against loss by retransmission and forward correction."""
+    rounds = rounds_in_time(now)
     nack = rounds > 0
     if now.loss <= 0:
         return Plan(nack, why="nothing is lost")
-    lost = f"{100 * now.loss:.1f} % lost"
+    lost = said(now)
     if now.congested:
         return Plan(nack, why=f"{lost} while delay rises: the path is full, nothing is added")
     if rounds >= 2:
         return Plan(nack, why=f"{lost}; a retransmission comes in time {'twice' if rounds == 2 else f'{rounds} times'}")
     if not now.fec:
         return Plan(nack, why=f"{lost}; nothing else than retransmission is allowed")
-    left = now.loss**2 if rounds else now.loss
+    left = now.most**2 if rounds else now.most
     how = "one retransmission fits" if rounds else "no retransmission comes in time"
     frames = min(_LONGEST_WINDOW, max(_WINDOW, math.ceil(2 * now.run / max(1.0, now.packets_per_frame))))
     share = _share(left, now, frames)
     return Plan(nack, share, frames, why=f"{lost}; {how}: {100 * share:.0f} % forward correction")
 
 
-def _plan_sound(now: Situation) -> Plan:
-    """The next packet is here sooner than an answer: so sound repeats itself wherever that comes earlier, and costs
-    little beside pictures. A retransmission is for paths so short that it comes as soon."""
-    near = now.round_trip is not None and now.round_trip <= now.frame_interval // 2
-    if now.loss <= 0 and now.begins and not near:
-        return UNKNOWN
-    if now.loss <= 0:
-        return Plan(nack=True, why="nothing is lost")
-    lost = f"{100 * now.loss:.1f} % lost"
-    if near:
-        return Plan(nack=True, why=f"{lost}; a retransmission comes before the next packet would")
-    if now.congested:
-        return Plan(_rounds(now) > 0, why=f"{lost} while delay rises: the path is full, nothing is added")
-    depth = min(range(1, DEEPEST + 1), key=lambda depth: _cost(depth, now))
-    return Plan(nack=False, red_depth=depth, why=f"{lost}: each packet repeats {depth} before it")
+def said(now: Situation) -> str:
+    """The loss."""
+    return f"{100 * now.loss:.1f} % lost"
 
 
-def _cost(depth: int, now: Situation) -> float:
-    """ns: of waiting for so many copies, and of what is lost with all of them; runs of losses take several."""
-    exponent = depth + 1 - min(depth, (now.run - 1) / 2)
-    return depth * now.frame_interval + _LOST_SOUND * math.pow(min(0.5, now.loss), exponent)
-
-
-def _rounds(now: Situation) -> int:
+def rounds_in_time(now: Situation) -> int:
     """Retransmissions, one after the other, that come before it is too late."""
     if now.round_trip is None:
         return 1

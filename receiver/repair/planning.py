@@ -9,19 +9,20 @@ from typing import NamedTuple
 
 from protocol.shares import wilson
 from receiver.account.counts import Reception
-from receiver.repair.planner import UNKNOWN, Plan, Situation, plan
+from receiver.repair.planner import Plan, Situation, plan
+from receiver.repair.sound_planner import UNKNOWN, awaited, plan_sound
 from receiver.repair.terms import Terms
 
 _WINDOW = 10_000_000_000
 """ns of loss that a plan is made of: short enough to follow a path, long enough to know a few percent."""
 _EXPECTED = 1, 50
-"""packets lost, of so many: what a path is taken for before it shows more, so that one early loss is no alarm."""
+"""packets lost, of so many: what a path is taken for before it shows more, so that one early loss is no alarm,"""
+_SINGLE = 10
+"""and losses that came singly."""
 _FEWEST = 10
 """frames before which their spacing is not known."""
 _USUAL = 33_000_000
 _ENOUGH, _BEGINS = 5_000_000_000, 3_000_000_000
-_UNEVEN = 6_000_000
-"""ns by which a packet of sound may be later than evenly spaced."""
 _NOTICEABLE = 0.05
 """of the media: a share that differs by less is no new plan."""
 
@@ -42,6 +43,8 @@ class Seen(NamedTuple):
     run: float
     """mean length of loss runs."""
     round_trip: int | None
+    answer: int | None = None
+    """ns after a lost packet should have come, until it comes again."""
 
 
 class Counted(NamedTuple):
@@ -57,14 +60,15 @@ class Counted(NamedTuple):
     elapsed: int
     """ns since the stream began."""
 
-    def seen(self, wait: int, round_trip: int | None) -> Seen:
+    def seen(self, wait: int, round_trip: int | None, answer: int | None) -> Seen:
         """Without outages: runs of losses that are longer than what arrives within `wait` ns are such."""
         expected = self.reception.expected - self.outages
         missing = max(0, expected - self.reception.received)
         longest = max(1, expected * wait // max(1, self.elapsed))
         lengths = {length: count for length, count in self.loss_runs.items() if length <= longest}
-        run = sum(length * count for length, count in lengths.items()) / max(1, sum(lengths.values()))
-        return Seen(self.now, expected, missing, self.frames, self.elapsed, run, round_trip)
+        lost = sum(length * count for length, count in lengths.items())
+        run = (lost + _SINGLE) / (sum(lengths.values()) + _SINGLE)
+        return Seen(self.now, expected, missing, self.frames, self.elapsed, run, round_trip, answer)
 
 
 class Planning:
@@ -75,6 +79,7 @@ class Planning:
         self._history: deque[tuple[int, int, int]] = deque()
         """(moment, packets expected, missing)."""
         self._interval = _USUAL
+        self._answer: int | None = None
         self._less_since: int | None = None
         self.plan = self._as_decided(UNKNOWN if sound and terms.red else Plan(nack=True, why="nothing is lost"))
 
@@ -85,7 +90,9 @@ class Planning:
             self._history.popleft()
         if seen.frames >= _FEWEST:
             self._interval = seen.elapsed // seen.frames
-        made = self._as_decided(plan(self._situation(seen, congested)))
+        self._answer = seen.answer
+        now = self._situation(seen, congested)
+        made = self._as_decided(plan_sound(now, self.plan) if self._sound and self._terms.red else plan(now))
         before = self.plan
         if _same(before, made) or (not congested and self._too_soon(before, made, seen.now)):
             self.plan = replace(before, why=made.why if _same(before, made) else before.why)
@@ -96,8 +103,8 @@ class Planning:
     def _too_soon(self, before: Plan, made: Plan, now: int) -> bool:
         """What asks for no more than before has to be enough for a while: near the border between two, plans would
         flap. A path that is full does not wait."""
-        more = made.red_depth > before.red_depth or made.fec_share > before.fec_share
-        if more or (made.nack and not before.nack):
+        more = (made.red_depth, made.nack) > (before.red_depth, before.nack)
+        if more or made.fec_share > before.fec_share:
             self._less_since = None
             return False
         self._less_since = now if self._less_since is None else self._less_since
@@ -111,16 +118,21 @@ class Planning:
     @property
     def least(self) -> int:
         """ns after its least transit before which sound should not be played: what repeats it is still to come."""
-        return self.plan.red_depth * self._interval + _UNEVEN if self.plan.red_depth else 0
+        made = self.plan
+        return awaited(made.red_depth, made.nack, self._interval, self._answer) if made.red_depth else 0
 
     def _situation(self, seen: Seen, congested: bool) -> Situation:
         _, expected, missing = self._history[0]
         lost = max(0, seen.missing - missing)
+        packets = max(lost, seen.expected - expected)
+        known, before = _EXPECTED
         return Situation(
             sound=self._sound,
             round_trip=seen.round_trip,
             wait=self._terms.wait,
-            loss=_upper(lost, max(lost, seen.expected - expected)) if lost else 0.0,
+            loss=(lost + known) / (packets + before) if lost else 0.0,
+            most=_upper(lost, packets) if lost else 0.0,
+            answer=seen.answer,
             run=max(1.0, seen.run),
             packets_per_frame=seen.expected / seen.frames if seen.frames else 1.0,
             frame_interval=self._interval,

@@ -102,7 +102,7 @@ class Repair:
 
     def plan(self, counted: Counted, round_trip: int | None, *, congested: bool) -> str:
         """Look at what suits; the reason where that is something new, else empty."""
-        seen = counted.seen(self.terms.wait, round_trip)
+        seen = counted.seen(self.terms.wait, round_trip, self.nacks.answer)
         return self.planning.plan.why if self.planning.look(seen, congested=congested) else ""
 
     @property
