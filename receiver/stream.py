@@ -248,7 +248,7 @@ class Stream:
         useful = in_time and bool(self.ledger.recover(packet.sequence, how)[0])
         if useful:
             self._buffer.insert(packet)
-        elif self._is_sound:
+        elif self._is_sound and self.repair is not None and not self.repair.least:
             self._learn(timestamp, arrival)
         return useful
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -38,6 +39,10 @@ _DOUBT, _DISBELIEF = 16, 64
 _PROBE = 1_000_000_000
 """ns between requests then."""
 
+_FORESEEN = 3
+"""packets of sound above the highest that are missed by their rhythm; of a frame of pictures nobody knows how many it
+has."""
+
 Deadline = Callable[[int], int]
 """RTP timestamp (unwrapped) -> monotonic ns after which a repair is of no use."""
 
@@ -64,6 +69,13 @@ class _Missing:
     """the original did, after all."""
 
 
+class _Overdue(NamedTuple):
+    number: int
+    moment: int
+    """at which it is to be missed."""
+    timestamp: int
+
+
 class Nacks:
     """Of one stream."""
 
@@ -77,6 +89,7 @@ class Nacks:
         self._cadence = Cadence(clock_rate, every_packet_is_a_frame=every_packet_is_a_frame)
         self._clock_rate = clock_rate
         self._single = every_packet_is_a_frame
+        self._foreseen = _FORESEEN if every_packet_is_a_frame else 1
         self._waiting: dict[int, _Missing] = {}
         """ascending."""
         self._settled: dict[int, _Missing] = {}
@@ -229,22 +242,22 @@ class Nacks:
 
     def _expect(self, now: int) -> None:
         """What should have come by its rhythm is missing too."""
-        overdue = self._overdue()
-        if overdue is None or overdue[0] > now:
-            return
-        assert self._highest is not None
-        timestamp = overdue[1]
-        self._waiting[self._highest + 1] = _Missing(
-            timestamp, min(timestamp, self._timestamp), timestamp + self._clock_rate, now, now
-        )
-        self._wake(now)
+        while (overdue := self._overdue()) is not None and overdue.moment <= now:
+            timestamp = overdue.timestamp
+            low, high = min(timestamp, self._timestamp), timestamp + self._clock_rate
+            self._waiting[overdue.number] = _Missing(timestamp, low, high, now, now)
+            self._wake(now)
 
-    def _overdue(self) -> tuple[int, int] | None:
-        """When the number after the highest is to be missed; None while it is already, or nobody can say."""
-        if self._highest is None or self._highest + 1 in self._waiting or self._highest + 1 in self._settled:
+    def _overdue(self) -> _Overdue | None:
+        """The next number above the highest that is to be missed; None while so many are, or nobody can say."""
+        if self._highest is None:
             return None
-        overdue = self._cadence.overdue()
-        return None if overdue is None else (overdue[0] + self._tolerance.wait, overdue[1])
+        for ahead in range(1, self._foreseen + 1):
+            number = self._highest + ahead
+            if number not in self._waiting and number not in self._settled:
+                overdue = self._cadence.overdue(ahead)
+                return None if overdue is None else _Overdue(number, overdue[0] + self._tolerance.wait, overdue[1])
+        return None
 
     def _ask(self, number: int, missing: _Missing, now: int, deadline: int) -> bool:
         if not missing.copies:
@@ -286,7 +299,7 @@ class Nacks:
     def next_time(self) -> int | None:
         """When `due` has something to ask or to give up."""
         overdue = self._overdue()
-        times = [self._next] if overdue is None else [self._next, overdue[0]]
+        times = [self._next] if overdue is None else [self._next, overdue.moment]
         return min((time for time in times if time is not None), default=None)
 
     @property

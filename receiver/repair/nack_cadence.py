@@ -65,8 +65,9 @@ class Cadence:
         """The newest packet was the last of its frame."""
         return self._whole
 
-    def overdue(self) -> tuple[int, int] | None:
-        """When the packet after the newest is late, and its timestamp as far as can be said; None: nobody can say."""
+    def overdue(self, ahead: int = 1) -> tuple[int, int] | None:
+        """When the packet so far after the newest is late, and its timestamp as far as can be said; None: nobody can
+        say. More than one ahead is for packets that are a frame each."""
         if self._timestamp is None:
             return None
         if not self._whole:
@@ -74,7 +75,8 @@ class Cadence:
         notice = self.notice
         if notice is None:
             return None
-        return self._frame + int(self._interval * self._tick) + notice, self._timestamp + self._interval
+        ticks = ahead * self._interval
+        return self._frame + int(ticks * self._tick) + notice, self._timestamp + ticks
 
     @property
     def notice(self) -> int | None:

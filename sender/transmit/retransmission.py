@@ -28,15 +28,16 @@ LOOKS = 5000
 _SAVED = 500_000_000
 """ns of the share that can be saved up."""
 _COPIES = 3
-_APART = 5_000_000
-"""ns between copies, so that what loses one does not lose all."""
+_APART = 15_000_000
+"""ns between copies, so that what loses one does not lose all: longer than most bursts."""
 _BURST_GAP = 2_000_000
 """ns between bursts of answers."""
 _UNKNOWN = 15_000_000
 """ns within which a request is a copy of the one before, while no round trip is known."""
 _HEAVY, _DOUBLED = 0.06, 8.0
-"""loss above which some answers are doubled at once, and the share of them for each part of loss beyond."""
+"""loss of answers above which some are doubled at once, and the share of them for each part of loss beyond;"""
 _MOST_DOUBLED = 0.3
+"""that share at most, where losses come singly; where they come in runs it may be all."""
 _REMEMBERED = 32
 
 
@@ -83,6 +84,8 @@ class Retransmission:
         """when the last burst of answers begins, and how many packets are in it."""
         self._round_trips: deque[int] = deque(maxlen=_REMEMBERED)
         self._loss = self._double = 0.0
+        self._follow = 0.0
+        """share of the packets asked for of which the one before was, too."""
         self._requested = self._packets = self._octets = 0
         self._refused: Counter[str] = Counter()
 
@@ -129,6 +132,8 @@ class Retransmission:
             copies -= 1
             if not copies:
                 return "budget"
+        if not packet.answers:
+            self._note_run(number)
         packet.answers += 1
         packet.last_time = now
         for copy in range(copies):
@@ -136,10 +141,17 @@ class Retransmission:
             heapq.heappush(self._waiting, (self._moment(now) + copy * _APART, self._queued, packet.datagram))
         return ""
 
+    def _note_run(self, number: int) -> None:
+        before = self._history.get(number - 1)
+        self._follow += ((before is not None and before.answers > 0) - self._follow) / _REMEMBERED
+
     def _doubles(self) -> bool:
         """Whether a first answer is given twice: of many answers that are lost too, a second request costs a round
-        trip each."""
-        self._double += min(_MOST_DOUBLED, max(0.0, self._loss - _HEAVY) * _DOUBLED)
+        trip each. What comes in runs is more likely to take the answer along."""
+        run = 1 / (1 - min(0.9, self._follow))
+        risk = self._loss * run
+        most = _MOST_DOUBLED + (1 - _MOST_DOUBLED) * self._follow
+        self._double += min(most, max(0.0, risk - _HEAVY) * _DOUBLED)
         if self._double < 1:
             return False
         self._double -= 1
