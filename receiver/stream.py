@@ -248,6 +248,7 @@ class Stream:
         useful = in_time and bool(self.ledger.recover(packet.sequence, how)[0])
         if useful:
             self._buffer.insert(packet)
+            self._target.repaired(arrival - self.clock.local_time(timestamp), arrival)
         elif self._is_sound and self.repair is not None and not self.repair.least:
             self._learn(timestamp, arrival)
         return useful
@@ -262,7 +263,8 @@ class Stream:
             self._round_trip,
             congested=self.congested,
         )
-        self._target.wait_for_repair(self.repair.least)
+        if self._is_sound:
+            self._target.wait_for_repair(self.repair.least)
         return news
 
     def ask(self, now: int, *, promised: bool) -> list[int]:

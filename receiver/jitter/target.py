@@ -12,6 +12,7 @@ import numpy as np
 
 from receiver.config import Latency
 from receiver.jitter.experts import MILLISECOND, Cost, Experts
+from receiver.jitter.standstill import Standstill
 
 STRETCH = 0.25
 """by which playing may be slowed down or sped up to move the playout: 5 ms in a packet of 20."""
@@ -53,6 +54,9 @@ class TargetDelay(Protocol):
     def wait_for_repair(self, delay: int) -> None:
         """Until so long after its least transit, what is lost will come by another way; 0: nobody knows."""
 
+    def repaired(self, lateness: int, now: int) -> None:
+        """A packet that was lost came by another way at `now`, in time, so long after its least transit."""
+
     @property
     def delay(self) -> int: ...
 
@@ -80,6 +84,9 @@ class FixedDelay:
 
     def wait_for_repair(self, delay: int) -> None:
         """It waits for nothing longer."""
+
+    def repaired(self, lateness: int, now: int) -> None:
+        """That is no matter."""
 
 
 class Lately:
@@ -168,11 +175,13 @@ class AdaptiveDelay:
         unnoticed: int = 0,
         tail: Tail | None = None,
         lately: Lately | None = None,
+        standstill: Standstill | None = None,
         patience: float = 1.0,
     ) -> None:
         """`unnoticed`: lateness that is none, because nobody sees it. `tail`: so long a hole is worth waiting for.
         `lately`: more than that is never needed; the experts alone tell delays that lie close together slowly, and err
-        upwards. `patience`: the share of what repair takes that is waited for in any case."""
+        upwards. `standstill`: that much is needed while repair takes long. `patience`: the share of what repair takes
+        that is waited for in any case."""
         self._experts = Experts(cost)
         self._margin, self._headroom, self._unnoticed, self._tail = margin, headroom, unnoticed, tail
         self._lately = lately
@@ -187,6 +196,7 @@ class AdaptiveDelay:
         self._changed: int | None = None
         self._needed = start
         """the delay with which enough frames come in time."""
+        self._standstill = standstill
         self._patience = patience
         self._least = 0
 
@@ -247,10 +257,15 @@ class AdaptiveDelay:
         best = round(self._experts.best)
         if self._lately is not None:
             best = self._lately.bound(best)
-        return min(_CEILING, max(best + self._margin, self._least))
+        return min(_CEILING, max(best + self._margin, round(self._patience * self._least)))
 
     def wait_for_repair(self, delay: int) -> None:
-        self._least = round(self._patience * delay)
+        self._least = delay
+
+    def repaired(self, lateness: int, now: int) -> None:
+        if self._standstill is not None:
+            self._standstill.repaired(lateness, now)
+            self._least = self._standstill.delay
 
     def rebase(self, slower: int) -> None:
         self._experts.shift(round(slower * self._headroom))
@@ -269,12 +284,13 @@ def policy(latency: Latency, media: str) -> TargetDelay:
     none, 60 % or 95 % of them come in time."""
     if latency.fixed is not None:
         return FixedDelay(latency.fixed)
+    patience = min(1.0, latency.caution / Latency().caution)
     if media == "audio":
         late = _SECOND * 200**latency.caution
         cost = Cost(late=late, decisive=late / 3)
         return AdaptiveDelay(
             cost, headroom=_HEADROOM, margin=2 * MILLISECOND, start=20 * MILLISECOND, lately=Lately(late),
-            patience=min(1.0, latency.caution / Latency().caution),
+            patience=patience,
         )  # fmt: skip
     return AdaptiveDelay(
         Cost(lateness=20**latency.caution),
@@ -282,4 +298,6 @@ def policy(latency: Latency, media: str) -> TargetDelay:
         start=10 * MILLISECOND,
         unnoticed=_HALF_REFRESH,
         tail=Tail(0.05 * (1 - latency.caution) ** 2),
+        standstill=Standstill(),
+        patience=patience,
     )

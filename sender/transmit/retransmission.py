@@ -148,9 +148,8 @@ class Retransmission:
     def _doubles(self) -> bool:
         """Whether a first answer is given twice: of many answers that are lost too, a second request costs a round
         trip each. What comes in runs is more likely to take the answer along."""
-        run = 1 / (1 - min(0.9, self._follow))
-        risk = self._loss * run
-        most = _MOST_DOUBLED + (1 - _MOST_DOUBLED) * self._follow
+        risk = self._loss + self._follow / 8
+        most = min(1.0, _MOST_DOUBLED + self._follow)
         self._double += min(most, max(0.0, risk - _HEAVY) * _DOUBLED)
         if self._double < 1:
             return False
