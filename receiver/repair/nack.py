@@ -39,10 +39,6 @@ _DOUBT, _DISBELIEF = 16, 64
 _PROBE = 1_000_000_000
 """ns between requests then."""
 
-_FORESEEN = 3
-"""packets of sound above the highest that are missed by their rhythm; of a frame of pictures nobody knows how many it
-has."""
-
 Deadline = Callable[[int], int]
 """RTP timestamp (unwrapped) -> monotonic ns after which a repair is of no use."""
 
@@ -89,7 +85,6 @@ class Nacks:
         self._cadence = Cadence(clock_rate, every_packet_is_a_frame=every_packet_is_a_frame)
         self._clock_rate = clock_rate
         self._single = every_packet_is_a_frame
-        self._foreseen = _FORESEEN if every_packet_is_a_frame else 1
         self._waiting: dict[int, _Missing] = {}
         """ascending."""
         self._settled: dict[int, _Missing] = {}
@@ -122,7 +117,7 @@ class Nacks:
             if number > self._highest:
                 follows = number == self._highest + 1
                 self._advance(number, timestamp, arrival)
-                self._cadence.came(timestamp, marker, arrival, follows=follows)
+                self._cadence.came(number, timestamp, marker, arrival, follows=follows)
             else:
                 self._fill(number, arrival)
 
@@ -132,7 +127,9 @@ class Nacks:
         rows = np.flatnonzero(np.r_[True, changes] | np.r_[changes, True]) if len(packets) > 2 else range(len(packets))
         for row in rows:
             timestamp, marker = int(packets.timestamp[row]), bool(packets.marker[row])
-            self._cadence.came(timestamp, marker, int(packets.arrival_time[row]), follows=True)
+            self._cadence.came(
+                int(packets.sequence[row]), timestamp, marker, int(packets.arrival_time[row]), follows=True
+            )
 
     def _advance(self, number: int, timestamp: int, arrival: int) -> None:
         """A new highest number; those it leaves out are missing."""
@@ -212,7 +209,7 @@ class Nacks:
         self._answers += 1
         self._rounds[missing.rounds] += 1
         if self._highest is not None and number > self._highest:
-            self._cadence.repaired(timestamp, marker, now)
+            self._cadence.repaired(number, timestamp, marker, now)
             self._highest, self._timestamp = number, timestamp
         return ""
 
@@ -252,12 +249,13 @@ class Nacks:
         """The next number above the highest that is to be missed; None while so many are, or nobody can say."""
         if self._highest is None:
             return None
-        for ahead in range(1, self._foreseen + 1):
-            number = self._highest + ahead
-            if number not in self._waiting and number not in self._settled:
-                overdue = self._cadence.overdue(ahead)
-                return None if overdue is None else _Overdue(number, overdue[0] + self._tolerance.wait, overdue[1])
-        return None
+        ahead = 1
+        while self._highest + ahead in self._waiting or self._highest + ahead in self._settled:
+            ahead += 1
+        overdue = self._cadence.overdue(ahead)
+        if overdue is None:
+            return None
+        return _Overdue(self._highest + ahead, overdue[0] + self._tolerance.wait, overdue[1])
 
     def _ask(self, number: int, missing: _Missing, now: int, deadline: int) -> bool:
         if not missing.copies:
@@ -281,7 +279,8 @@ class Nacks:
         return probe
 
     def _give_up(self, number: int, missing: _Missing) -> None:
-        self._unanswered += bool(missing.rounds)
+        if self._highest is not None and number < self._highest:  # others may never have been sent
+            self._unanswered += bool(missing.rounds)
         self._counts["not_requested"] += not missing.rounds
         self._settled[number] = self._waiting.pop(number)
 
