@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 
-_STILL = 110_000_000
+_STILL = 100_000_000
 """by which a picture may be late until the one before it is seen to stand still: 150 ms of it are a freeze."""
+_MOST = 60_000_000
+"""of delay that a freeze is worth."""
 _KEPT = 60_000_000_000
 """for which a repair is remembered."""
 
@@ -28,4 +30,4 @@ class Standstill:
     @property
     def delay(self) -> int:
         """With which nothing of that would have been seen."""
-        return max(0, self._longest[0][0] - _STILL) if self._longest else 0
+        return min(_MOST, max(0, self._longest[0][0] - _STILL)) if self._longest else 0
