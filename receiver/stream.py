@@ -29,7 +29,6 @@ from receiver.key_frames import KeyFrames
 from receiver.media import AccessUnit, Format, StreamKey
 from receiver.repair.ahead import Ahead
 from receiver.repair.holes import Holes
-from receiver.repair.planning import Counted
 from receiver.repair.repair import Repair
 from receiver.repair.terms import Terms
 from receiver.statistics import StreamStatistics as StreamStatistics
@@ -85,8 +84,6 @@ class Stream:
         """unwrapped RTP timestamp of the packet that came last."""
         self._reached = 0
         """timestamp up to which outages were looked for."""
-        self._outages = 0
-        """packets lost in them."""
         self.longest_rtt = 0
         """ns; 0 while none is known."""
         self._round_trip: int | None = None
@@ -196,7 +193,6 @@ class Stream:
             self._miss(int(packets.sequence[0]) + 1)
         fresh = self.ledger.arrive(packets.sequence, packets.arrival_time)
         outage = self._outage_before(int(packets.sequence[0]), timestamp, arrival)
-        self._outages += outage
         if np.count_nonzero(fresh) == len(fresh):
             useful = packets
         else:
@@ -209,14 +205,14 @@ class Stream:
         if outage and self.key_frames.began:
             self._go_on_from(int(packets.sequence[0]))
 
-    def _outage_before(self, number: int, timestamp: int, arrival: int) -> int:
-        """How many packets are missing before this one, where that began so long ago that no repair is in time."""
+    def _outage_before(self, number: int, timestamp: int, arrival: int) -> bool:
+        """Whether packets are missing before this one, so long that no repair is in time."""
         missing, before = number - self._buffer.highest - 1, self._reached
         self._reached = timestamp
         if missing <= 0 or self._buffer.highest < 0:
-            return 0
+            return False
         began = before + (timestamp - before) // (missing + 1)
-        return missing if self._repair_deadline(began) < arrival - _OUTAGE else 0
+        return self._repair_deadline(began) < arrival - _OUTAGE
 
     def _go_on_from(self, number: int) -> None:
         """Nothing before is worth asking for: pictures need another key frame."""
@@ -255,16 +251,13 @@ class Stream:
 
     def plan(self, now: int) -> str:
         """Look at what repair suits; the reason where that is something new, else empty."""
-        reception = self.ledger.reception()
-        if self.repair is None or reception is None:
+        repair = self.repair
+        if repair is None or not self.packets:
             return ""
-        news = self.repair.plan(
-            Counted(now, reception, self._outages, self.ledger.loss_runs(), self._emitted, now - self.started),
-            self._round_trip,
-            congested=self.congested,
-        )
+        elapsed = now - self.started
+        news = repair.plan(self.ledger, now, frames=self._emitted, elapsed=elapsed, congested=self.congested)
         if self._is_sound:
-            self._target.wait_for_repair(self.repair.least)
+            self._target.wait_for_repair(repair.least)
         return news
 
     def ask(self, now: int, *, promised: bool) -> list[int]:

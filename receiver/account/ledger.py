@@ -243,6 +243,19 @@ class Ledger:
         return Reception((highest - (1 << 16)) & 0xFFFF_FFFF, highest - self._first_received + 1, received)
 
     @property
+    def highest(self) -> int | None:
+        """The highest number that arrived; None before the first packet."""
+        return self._reordering.highest if self._started else None
+
+    def missing_runs(self, start: int, stop: int) -> list[tuple[int, int]]:
+        """Runs of numbers that have not arrived, of those from `start` to below `stop` that have not closed: (first,
+        length), ascending."""
+        numbers = np.arange(max(start, self._closed), min(stop, self._end))
+        missing = numbers[self._ring.states[numbers & self._ring.mask] & ARRIVED == 0]
+        parts = np.split(missing, np.flatnonzero(np.diff(missing) > 1) + 1) if len(missing) else []
+        return [(int(part[0]), len(part)) for part in parts]
+
+    @property
     def final_range_known(self) -> bool:
         """The sender has said what its last number is."""
         return self._range.final

@@ -74,6 +74,11 @@ class RoundTrip:
         self._answers.append(sample)
 
     @property
+    def measured(self) -> int | None:
+        """By RTCP; None: nobody did."""
+        return int(self._smoothed) if self._exchanged else None
+
+    @property
     def value(self) -> int:
         """What an answer takes."""
         if self._exchanged:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
 from protocol.shares import wilson
-from receiver.account.counts import Reception
+from receiver.repair.losses import Losses
 from receiver.repair.planner import Plan, Situation, plan
 from receiver.repair.sound_planner import UNKNOWN, awaited, plan_sound
 from receiver.repair.terms import Terms
@@ -47,28 +46,16 @@ class Seen(NamedTuple):
     """ns after a lost packet should have come, until it comes again."""
 
 
-class Counted(NamedTuple):
-    """What is known of one stream when a plan is made."""
-
-    now: int
-    """monotonic ns."""
-    reception: Reception
-    outages: int
-    """packets lost in gaps longer than anything that could be sent ahead: no reason for a plan."""
-    loss_runs: Mapping[int, int]
-    frames: int
-    elapsed: int
-    """ns since the stream began."""
-
-    def seen(self, wait: int, round_trip: int | None, answer: int | None) -> Seen:
-        """Without outages: runs of losses that are longer than what arrives within `wait` ns are such."""
-        expected = self.reception.expected - self.outages
-        missing = max(0, expected - self.reception.received)
-        longest = max(1, expected * wait // max(1, self.elapsed))
-        lengths = {length: count for length, count in self.loss_runs.items() if length <= longest}
-        lost = sum(length * count for length, count in lengths.items())
-        run = (lost + _SINGLE) / (sum(lengths.values()) + _SINGLE)
-        return Seen(self.now, expected, missing, self.frames, self.elapsed, run, round_trip, answer)
+def seen(
+    losses: Losses, now: int, frames: int, elapsed: int, wait: int, round_trip: int | None, answer: int | None
+) -> Seen:
+    """Without outages: runs of losses longer than what arrives within `wait` ns are no reason for a plan."""
+    longest = max(1, losses.expected * wait // max(1, elapsed))
+    lengths = {length: count for length, count in losses.runs.items() if length <= longest}
+    lost = sum(length * count for length, count in lengths.items())
+    outages = sum(length * count for length, count in losses.runs.items()) - lost
+    run = (lost + _SINGLE) / (sum(lengths.values()) + _SINGLE)
+    return Seen(now, losses.expected - outages, lost, frames, elapsed, run, round_trip, answer)
 
 
 class Planning:

@@ -12,9 +12,10 @@ from protocol.serial import difference
 from receiver.jitter.runs import Packets
 from receiver.repair.ahead import Ahead
 from receiver.repair.forward import Restored
+from receiver.repair.losses import Arrivals, Losses
 from receiver.repair.nack import Deadline, Nacks
 from receiver.repair.nack_counts import NackCounts
-from receiver.repair.planning import Counted, Planning
+from receiver.repair.planning import Planning, seen
 from receiver.repair.terms import Terms
 
 
@@ -36,6 +37,7 @@ class Repair:
         """ns after the least transit after which nothing is waited for."""
         self.planning = Planning(terms, sound=sound)
         self.nacks = Nacks(clock_rate, every_packet_is_a_frame=sound)
+        self._losses = Losses()
         self._place, self._sound = place, sound
         self._repaired = self._late = self._packets = self._octets = 0
         self._refused: Counter[str] = Counter()
@@ -100,10 +102,12 @@ class Repair:
         overwhelmed, self.nacks.overwhelmed = self.nacks.overwhelmed, False
         return overwhelmed
 
-    def plan(self, counted: Counted, round_trip: int | None, *, congested: bool) -> str:
-        """Look at what suits; the reason where that is something new, else empty."""
-        seen = counted.seen(self.terms.wait, round_trip, self.nacks.answer)
-        return self.planning.plan.why if self.planning.look(seen, congested=congested) else ""
+    def plan(self, arrivals: Arrivals, now: int, *, frames: int, elapsed: int, congested: bool) -> str:
+        """Look at what suits after so many frames and ns; the reason where that is something new, else empty."""
+        self._losses.look(arrivals, now)
+        nacks = self.nacks
+        known = seen(self._losses, now, frames, elapsed, self.terms.wait, nacks.round_trip.measured, nacks.answer)
+        return self.planning.plan.why if self.planning.look(known, congested=congested) else ""
 
     @property
     def least(self) -> int:

@@ -1,6 +1,6 @@
-"""What repair suits sound now. The next packet is here sooner than an answer, so sound repeats itself wherever that comes
-earlier, and costs little beside pictures; a retransmission is for paths so short that it comes as soon, and for what
-was lost with all its copies.
+"""What repair suits sound now. The next packet is here sooner than an answer, so sound repeats itself wherever that
+comes earlier, and costs little beside pictures; a retransmission is for paths so short that it comes as soon, and for
+what was lost with all its copies.
 
 Losses follow each other as in Gilbert's model (Bell System Technical Journal 39, 1960): after a loss the next packet is
 lost with a probability of its own.
