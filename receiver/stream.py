@@ -244,7 +244,8 @@ class Stream:
         useful = in_time and bool(self.ledger.recover(packet.sequence, how)[0])
         if useful:
             self._buffer.insert(packet)
-            self._target.repaired(arrival - self.clock.local_time(timestamp), arrival)
+            if how == "rtx":
+                self._target.retransmitted(arrival - self.clock.local_time(timestamp), arrival)
         elif self._is_sound and self.repair is not None and not self.repair.least:
             self._learn(timestamp, arrival)
         return useful

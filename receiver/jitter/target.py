@@ -54,8 +54,8 @@ class TargetDelay(Protocol):
     def wait_for_repair(self, delay: int) -> None:
         """Until so long after its least transit, what is lost will come by another way; 0: nobody knows."""
 
-    def repaired(self, lateness: int, now: int) -> None:
-        """A packet that was lost came by another way at `now`, in time, so long after its least transit."""
+    def retransmitted(self, lateness: int, now: int) -> None:
+        """A packet that was lost came again at `now`, in time, so long after its least transit."""
 
     @property
     def delay(self) -> int: ...
@@ -85,7 +85,7 @@ class FixedDelay:
     def wait_for_repair(self, delay: int) -> None:
         """It waits for nothing longer."""
 
-    def repaired(self, lateness: int, now: int) -> None:
+    def retransmitted(self, lateness: int, now: int) -> None:
         """That is no matter."""
 
 
@@ -231,6 +231,8 @@ class AdaptiveDelay:
         elapsed = 0 if self._changed is None else max(0, now - self._changed)
         self._changed = now if self._changed is None else max(now, self._changed)
         step = round(STRETCH * elapsed)
+        if self._standstill is not None:
+            self._least = self._standstill.delay(now)
         self._needed = min(max(self._wanted(), self._needed - step), self._needed + step)
 
     def _begin(self, lateness: int, now: int) -> None:
@@ -262,10 +264,9 @@ class AdaptiveDelay:
     def wait_for_repair(self, delay: int) -> None:
         self._least = delay
 
-    def repaired(self, lateness: int, now: int) -> None:
+    def retransmitted(self, lateness: int, now: int) -> None:
         if self._standstill is not None:
-            self._standstill.repaired(lateness, now)
-            self._least = self._standstill.delay
+            self._standstill.retransmitted(lateness, now)
 
     def rebase(self, slower: int) -> None:
         self._experts.shift(round(slower * self._headroom))

@@ -31,27 +31,25 @@ _LARGEST_BLOCK = 64
 class Situation:
     """What is known of one stream and its path. Times in ns."""
 
-    sound: bool
     round_trip: int | None
     """None: not measured yet."""
     wait: int
     """after a packet of least transit, until when repair is of use."""
     loss: float
     """share of packets, as likely as not; 0: none lately."""
+    most: float
+    """its upper confidence bound."""
     run: float
     """mean length of loss runs, packets; at least 1."""
     packets_per_frame: float
     frame_interval: int
-    most: float = 0.0
-    """share of packets, the upper confidence bound of `loss`."""
     answer: int | None = None
     """after a lost packet should have come, until it comes again; None: nobody knows."""
     congested: bool = False
     begins: bool = False
     """it has only just begun: nobody knows the path."""
     fec: bool = True
-    red: bool = True
-    """what may be sent ahead."""
+    """it may be sent ahead."""
 
 
 @dataclass(frozen=True, slots=True)

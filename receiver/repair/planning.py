@@ -114,7 +114,6 @@ class Planning:
         packets = max(lost, seen.expected - expected)
         known, before = _EXPECTED
         return Situation(
-            sound=self._sound,
             round_trip=seen.round_trip,
             wait=self._terms.wait,
             loss=(lost + known) / (packets + before) if lost else 0.0,
@@ -126,7 +125,6 @@ class Planning:
             congested=congested,
             begins=seen.elapsed < _BEGINS,
             fec=self._terms.fec,
-            red=self._terms.red,
         )
 
     def _as_decided(self, made: Plan) -> Plan:
