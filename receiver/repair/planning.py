@@ -90,8 +90,8 @@ class Planning:
     def _too_soon(self, before: Plan, made: Plan, now: int) -> bool:
         """What asks for no more than before has to be enough for a while: near the border between two, plans would
         flap. A path that is full does not wait."""
-        more = (made.red_depth, made.nack) > (before.red_depth, before.nack)
-        if more or made.fec_share > before.fec_share:
+        more = made.red_depth > before.red_depth or made.fec_share > before.fec_share
+        if more or (made.nack and not before.nack):
             self._less_since = None
             return False
         self._less_since = now if self._less_since is None else self._less_since

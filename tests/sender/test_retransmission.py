@@ -85,8 +85,8 @@ def test_copies_of_an_answer_are_apart() -> None:
 
 
 def test_many_answers_leave_in_bursts_of_ten() -> None:
-    stream = sending(35)
-    stream.answer([FIRST + n & 0xFFFF for n in range(35)], 50 * MS)
+    stream = sending(70)
+    stream.answer([FIRST + n & 0xFFFF for n in range(0, 70, 2)], 50 * MS)
     sizes = []
     now = 50 * MS
     while (due := stream.next_time()) is not None:
@@ -97,16 +97,28 @@ def test_many_answers_leave_in_bursts_of_ten() -> None:
 
 
 def test_heavy_loss_doubles_some_first_answers() -> None:
+    single = [FIRST + n & 0xFFFF for n in range(0, 200, 2)]
     stream = sending(200)
     for _ in range(30):
         stream.lost(0.1)
-    stream.answer([FIRST + n & 0xFFFF for n in range(100)], 50 * MS)
+    stream.answer(single, 50 * MS)
     assert 120 <= len(stream.pop(SECOND)) <= 135
     light = sending(200)
     for _ in range(30):
         light.lost(0.05)
-    light.answer([FIRST + n & 0xFFFF for n in range(100)], 50 * MS)
+    light.answer(single, 50 * MS)
     assert len(light.pop(SECOND)) == 100
+
+
+def test_losses_in_runs_double_most_first_answers() -> None:
+    """What was lost in a run loses its answers too: with runs of four, about every second
+    answer goes twice."""
+    stream = sending(400)
+    for _ in range(30):
+        stream.lost(0.05)
+    for run in range(40):
+        stream.answer([FIRST + 10 * run + n & 0xFFFF for n in range(4)], (50 + run) * MS)
+    assert 220 <= len(stream.pop(SECOND)) <= 280
 
 
 @pytest.mark.parametrize("bitrate", [64_000, 1_000_000, 20_000_000])
