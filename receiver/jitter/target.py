@@ -28,6 +28,8 @@ _AGAIN = 10 * _SECOND
 _CEILING = 2 * _SECOND
 _RECENT = 540
 """frames of sound of which the best delay is looked for: about 11 s."""
+_KNOWN = 250
+"""frames as which fewer count, so that one late frame among the first is no rule."""
 _ANOTHER, _DOUBT = 10, 25
 """frames in a row, none in a queue behind the one before, later than what was best; and how many it takes until
 those count for enough."""
@@ -124,7 +126,7 @@ class Lately:
         self._waits = _LOOK
         filled = np.sort(self._recent[: self._count])
         later = np.arange(len(filled) - 1, -1, -1)
-        self.best = int(filled[np.argmin(filled + self._late / len(filled) * later)])
+        self.best = int(filled[np.argmin(filled + self._late / max(len(filled), _KNOWN) * later)])
 
     def shift(self, slower: int) -> None:
         self._recent -= slower

@@ -14,7 +14,7 @@ from receiver.repair.terms import Terms
 
 _WINDOW = 10_000_000_000
 """ns of loss that a plan is made of: short enough to follow a path, long enough to know a few percent."""
-_EXPECTED = 1, 50
+_EXPECTED = 2, 100
 """packets lost, of so many: what a path is taken for before it shows more, so that one early loss is no alarm,"""
 _SINGLE = 10
 """and losses that came singly."""

@@ -15,8 +15,8 @@ from receiver.repair.planner import MILLISECOND, Plan, Situation, rounds_in_time
 
 DEEPEST = 3
 """payloads repeated in a packet."""
-_LOST = 10_000 * MILLISECOND
-"""of delay that sound lost for good is worth: 100 ms for each percent."""
+_LOST = 15_000 * MILLISECOND
+"""of delay that sound lost for good is worth: 150 ms for each percent."""
 _WORTH = 10 * MILLISECOND
 """what a change has to save: near the border between two plans, they would flap."""
 _UNEVEN = 6 * MILLISECOND

@@ -123,7 +123,7 @@ class Pair:
 
     def _capture(self, item: Item, start: int) -> None:
         assert self.sender is not None
-        unit = SentUnit(item.data, item.timestamp, start + item.at, item.key_frame)
+        unit = SentUnit(item.data, item.timestamp, start + item.at - item.age, item.key_frame)
         self.sender.send(item.stream, unit, self.sender_clock.local(self.clock.now))
 
     def _deliver(self, now: int) -> None:

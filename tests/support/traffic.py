@@ -14,7 +14,7 @@ _PARAMETER_SETS = _START_CODE + b"\x67\x42\xc0\x1e\xaa" + _START_CODE + b"\x68\x
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One access unit and when it is captured."""
+    """One access unit and when it comes to the session."""
 
     at: int
     """ns since the traffic began."""
@@ -24,6 +24,8 @@ class Item:
     timestamp: int
     """RTP ticks since the traffic began."""
     key_frame: bool = True
+    age: int = 0
+    """ns for which it has been under way to the session: blocks of sound fill, encoders take time."""
 
 
 def h264_frame(number: int, size: int, key_frame: bool) -> bytes:

@@ -76,8 +76,8 @@ def left(loss: float, run: float, depth: int) -> float:
     ("loss", "run"), [(0.03, 1 / 0.97), (0.07, 1 / 0.93), (0.13, 1 / 0.87), (0.2, 1.25), (0.03, 2.0), (0.05, 1.5)]
 )
 def test_one_more_copy_has_to_save_more_than_its_wait(loss: float, run: float) -> None:
-    """A percent of sound is worth 100 ms, a copy takes 20 more."""
-    costs = {depth: 20 * depth + 100 * 100 * left(loss, run, depth) for depth in (1, 2, 3)}
+    """A percent of sound is worth 150 ms, a copy takes 20 more."""
+    costs = {depth: 20 * depth + 150 * 100 * left(loss, run, depth) for depth in (1, 2, 3)}
     cheapest = min(costs.values())
     found = sound(replace(SOUND, loss=loss, run=run), Plan(nack=True)).red_depth
     assert costs[found] <= cheapest + 3, costs
@@ -93,7 +93,7 @@ def test_what_is_lost_with_its_copies_is_asked_for_where_that_is_worth_the_wait(
 
 
 def test_a_change_has_to_be_worth_something() -> None:
-    near_the_border = [replace(SOUND, loss=loss) for loss in (0.045, 0.048, 0.044, 0.049)]
+    near_the_border = [replace(SOUND, loss=loss) for loss in (0.034, 0.04, 0.033, 0.041)]
     now = UNKNOWN
     depths = {(now := sound(each, now)).red_depth for each in near_the_border}
     assert len(depths) == 1
