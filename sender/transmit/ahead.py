@@ -46,6 +46,11 @@ class Ahead:
         return min(SMALL, self._max_datagram) if self._protection.share > 0 and self._few else self._max_datagram
 
     @property
+    def part(self) -> float:
+        """Of the largest packet, that a packet is at most now."""
+        return self.max_datagram / self._max_datagram
+
+    @property
     def repeats(self) -> bool:
         """Whether packets of sound carry those before them."""
         return self._redundancy is not None and self._redundancy.depth > 0

@@ -33,7 +33,9 @@ _MAX_REPORTS = 128
 class Sent:
     """Of a stream so far, as it leaves this machine."""
 
-    packets: int
+    packets: float
+    """Those cut small for forward correction count as the part of a whole one that they are: TCP's would not have been
+    cut (so does TFRC-SP reckon, RFC 4828 §1)."""
     octets: int
     """IP, UDP and RTP headers included."""
 

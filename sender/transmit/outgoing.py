@@ -47,6 +47,8 @@ class OutgoingStream:
         self._clock = MediaClock(config.clock_rate)
         self._wall_offset = wall_offset
         self._popped = self._popped_octets = 0
+        self._whole = 0.0
+        """packets that would have been, had none been cut for forward correction."""
         self._unsent = self._unsent_octets = 0
         self._units = self._key_frames = self._key_frame_requests = 0
         self._unsendable: dict[str, int] = {}
@@ -102,6 +104,7 @@ class OutgoingStream:
             due = self._ahead.wrap(due)
             repair = self._ahead.protect(due)
         self._popped += len(due)
+        self._whole += len(due) * (1.0 if self._ahead is None else self._ahead.part)
         self._popped_octets += sum(map(len, due)) - HEADER_SIZE * len(due)
         return due + repair
 
@@ -201,7 +204,7 @@ class OutgoingStream:
             again = self.repair.statistics()
             packets, octets = packets + again.packets, octets + again.octets
         media = self._popped_octets + (HEADER_SIZE + IP_UDP_OVERHEAD) * self._popped
-        return Progress(Sent(self._popped, media), self._popped_octets, octets + IP_UDP_OVERHEAD * packets)
+        return Progress(Sent(self._whole, media), self._popped_octets, octets + IP_UDP_OVERHEAD * packets)
 
     def handle_key_frame_request(self) -> None:
         """A receiver lost the picture (PLI)."""
