@@ -63,6 +63,13 @@ class _Missing:
     repaired: bool = False
     came: bool = False
     """the original did, after all."""
+    guessed: bool = False
+    """only the rhythm said that it should have come."""
+
+    @property
+    def never_sent(self) -> bool:
+        """For all that was known when it was given up."""
+        return self.guessed and not self.came and not self.repaired
 
 
 class _Overdue(NamedTuple):
@@ -153,8 +160,9 @@ class Nacks:
         for step in range(1, steps):
             number = self._highest + step
             between = timestamp if of_next else self._timestamp + (timestamp - self._timestamp) * step // steps
-            known = self._waiting.get(number)
-            if known is None and number not in self._settled:
+            known, settled = self._waiting.get(number), self._settled.get(number)
+            if known is None and (settled is None or settled.never_sent):
+                self._settled.pop(number, None)
                 self._waiting[number] = _Missing(between, low - slack, high + slack, now, due)
             elif known is not None:
                 known.noticed = now
@@ -242,7 +250,7 @@ class Nacks:
         while (overdue := self._overdue()) is not None and overdue.moment <= now:
             timestamp = overdue.timestamp
             low, high = min(timestamp, self._timestamp), timestamp + self._clock_rate
-            self._waiting[overdue.number] = _Missing(timestamp, low, high, now, now)
+            self._waiting[overdue.number] = _Missing(timestamp, low, high, now, now, guessed=True)
             self._wake(now)
 
     def _overdue(self) -> _Overdue | None:

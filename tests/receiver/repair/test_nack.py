@@ -99,6 +99,58 @@ def test_a_frame_of_which_nothing_came_is_missed_by_the_rhythm() -> None:
     assert 600 <= asked[0][0] <= 606
 
 
+def test_frames_lost_as_a_whole_are_asked_for_with_as_many_packets_as_frames_have() -> None:
+    nacks = video()
+    for frame in range(80):
+        for packet in range(4):
+            came(nacks, 100 + 4 * frame + packet, frame * FRAME, frame * INTERVAL, marker=packet == 3)
+    asked = asked_until(nacks, 81 * INTERVAL - MS)
+    assert asked[0][1] == [420, 421, 422, 423], "none came of the 81st"
+    assert 80 * INTERVAL <= asked[0][0] * MS < 80 * INTERVAL + 10 * MS
+    asked = asked_until(nacks, 90 * INTERVAL)
+    missed = {number for _, numbers in asked for number in numbers}
+    assert missed == set(range(420, 432)), "three frames, no more: it may have ended"
+
+
+def test_sound_lost_in_a_row_is_asked_for_packet_by_packet() -> None:
+    nacks = Nacks(48_000, every_packet_is_a_frame=True)
+    nacks.round_trip.exchanged(40 * MS)
+    for number in range(30):
+        came(nacks, number, 960 * number, 20 * MS * number)
+    first = {}
+    for at, numbers in asked_until(nacks, 20 * MS * 40):
+        for number in numbers:
+            first.setdefault(number, at)
+    assert list(first) == [30, 31, 32]
+    assert all(20 * number <= at <= 20 * number + 6 for number, at in first.items())
+
+
+def test_a_gap_does_not_end_the_rhythm() -> None:
+    nacks = Nacks(48_000, every_packet_is_a_frame=True)
+    nacks.round_trip.exchanged(40 * MS)
+    for number in [*range(30), 33, 34]:
+        came(nacks, number, 960 * number, 20 * MS * number)
+    assert nacks.answer is not None
+    assert 40 * MS < nacks.answer < 50 * MS
+    assert nacks.next_time() is not None
+
+
+def test_what_may_never_have_been_sent_is_no_reason_for_doubt() -> None:
+    """Sound that pauses again and again, of a sender that does answer."""
+    nacks = Nacks(48_000, every_packet_is_a_frame=True)
+    nacks.round_trip.exchanged(40 * MS)
+    nacks.promised = True
+    number, at = 0, 0
+    for _ in range(30):
+        for _ in range(30):
+            came(nacks, number, at * 48 // MS, at)
+            number, at = number + 1, at + 20 * MS
+        asked_until(nacks, at + 500 * MS, deadline=at + 200 * MS)
+        at += 500 * MS
+    came(nacks, number + 1, at * 48 // MS, at)
+    assert nacks.waits_for(number)
+
+
 def test_nothing_is_expected_of_frames_without_rhythm() -> None:
     """A camera in the dark: each picture as it is ready."""
     nacks = video()
