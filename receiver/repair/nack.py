@@ -93,10 +93,11 @@ class Nacks:
         self._clock_rate = clock_rate
         self._single = every_packet_is_a_frame
         self._waiting: dict[int, _Missing] = {}
-        """ascending."""
         self._settled: dict[int, _Missing] = {}
         """repaired or given up; the original may still come."""
         self._highest: int | None = None
+        self._guessed = -1
+        """the highest number that only the rhythm told of."""
         self._timestamp = 0
         self._next: int | None = None
         """when something of what is waited for is due; None: nothing is."""
@@ -114,7 +115,7 @@ class Nacks:
         first = int(numbers[0])
         if self._highest is None:
             self._highest, self._timestamp = first - 1, int(packets.timestamp[0])
-        if first == self._highest + 1 and first not in self._waiting and contiguous(numbers, first):
+        if first == self._highest + 1 and first > self._guessed and contiguous(numbers, first):
             self._tolerance.in_order(len(numbers))
             self._highest, self._timestamp = int(numbers[-1]), int(packets.timestamp[-1])
             self._follow(packets)
@@ -237,7 +238,7 @@ class Nacks:
             return []
         numbers = [
             number
-            for number, missing in list(self._waiting.items())
+            for number, missing in sorted(self._waiting.items())
             if missing.due <= now + _TOGETHER and self._ask(number, missing, now, deadline(missing.timestamp))
         ]
         self._next = min((missing.due for missing in self._waiting.values()), default=None)
@@ -251,6 +252,7 @@ class Nacks:
             timestamp = overdue.timestamp
             low, high = min(timestamp, self._timestamp), timestamp + self._clock_rate
             self._waiting[overdue.number] = _Missing(timestamp, low, high, now, now, guessed=True)
+            self._guessed = max(self._guessed, overdue.number)
             self._wake(now)
 
     def _overdue(self) -> _Overdue | None:

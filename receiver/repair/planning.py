@@ -32,9 +32,9 @@ class Seen(NamedTuple):
     now: int
     """monotonic ns."""
     expected: int
-    """packets, to the highest number that came."""
+    """packets that have had time to come."""
     missing: int
-    """of them have not come, by whatever way they may be repaired."""
+    """of them have not, by whatever way they may be repaired."""
     frames: int
     """that were handed out."""
     elapsed: int

@@ -125,6 +125,21 @@ def test_sound_lost_in_a_row_is_asked_for_packet_by_packet() -> None:
     assert all(20 * number <= at <= 20 * number + 6 for number, at in first.items())
 
 
+def test_what_was_asked_for_too_early_and_then_comes_together_is_asked_for_no_more() -> None:
+    """The first was given up already, the others were not: one batch has them all."""
+    nacks = Nacks(48_000, every_packet_is_a_frame=True)
+    nacks.round_trip.exchanged(40 * MS)
+    for number in range(30):
+        came(nacks, number, 960 * number, 20 * MS * number)
+    while (due := nacks.next_time()) is not None and due < 690 * MS:
+        nacks.due(due, lambda timestamp: timestamp // 48 * MS + 60 * MS)
+    assert nacks.waiting
+    late = np.arange(30, 36)
+    nacks.came(Packets(late, 960 * late, late < 0, np.full(6, 700 * MS), late * 0, late * 0, np.zeros(0, np.uint8)))
+    assert not nacks.waiting
+    assert nacks.counts().useless == 3
+
+
 def test_a_gap_does_not_end_the_rhythm() -> None:
     nacks = Nacks(48_000, every_packet_is_a_frame=True)
     nacks.round_trip.exchanged(40 * MS)
