@@ -83,9 +83,8 @@ def ours(items: list[Item], loss: float, seed: int, repair: pair.Repair = "none"
     """Through the network, both sessions, decoder and timeline, in virtual time. `wait`: ms, instead of what suits."""
     conditions = Conditions(delay=PATH, loss=loss, only=rtp_only)
     latency = pair.ADAPTIVE if wait is None else Latency(fixed=wait * MS)
-    met = pair.meet(
-        conditions, Conditions(delay=PATH), seed=seed, streams=(pair.AUDIO,), repair=repair, latency=latency
-    )
+    stream = pair.AUDIO if repair == "none" else pair.REPAIRED[1]
+    met = pair.meet(conditions, Conditions(delay=PATH), seed=seed, streams=(stream,), repair=repair, latency=latency)
     arrived: list[tuple[int, bytes]] = []
     deliver = met.forward.arrivals
 
@@ -198,7 +197,7 @@ CASES = (
     Case("as by default"),
     Case("in-band FEC", in_band=True),
     Case("in-band FEC, 24 kbit/s", bitrate=24_000, in_band=True),
-    Case("with retransmission", repair="nack", against=False),
+    Case("with repair", repair="auto", against=False),
 )
 
 
