@@ -30,7 +30,7 @@ _RECENT = 540
 """frames of sound of which the best delay is looked for: about 11 s."""
 _KNOWN = 250
 """frames as which fewer count, so that one late frame among the first is no rule."""
-_ANOTHER, _DOUBT = 10, 25
+_ANOTHER, _DOUBT = 10, 8
 """frames in a row, none in a queue behind the one before, later than what was best; and how many it takes until
 those count for enough."""
 _LOOK = 10
