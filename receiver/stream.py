@@ -257,8 +257,7 @@ class Stream:
             return ""
         elapsed = now - self.started
         news = repair.plan(self.ledger, now, frames=self._emitted, elapsed=elapsed, congested=self.congested)
-        if self._is_sound:
-            self._target.wait_for_repair(repair.least)
+        self._target.wait_for_repair(repair.least)
         return news
 
     def ask(self, now: int, *, promised: bool) -> list[int]:

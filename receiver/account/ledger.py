@@ -247,13 +247,11 @@ class Ledger:
         """The highest number that arrived; None before the first packet."""
         return self._reordering.highest if self._started else None
 
-    def missing_runs(self, start: int, stop: int) -> list[tuple[int, int]]:
-        """Runs of numbers that have not arrived, of those from `start` to below `stop` that have not closed: (first,
-        length), ascending."""
+    def missing(self, start: int, stop: int) -> NDArray[np.bool_]:
+        """Which have not arrived, of the numbers from `start` to below `stop` that have not closed."""
         numbers = np.arange(max(start, self._closed), min(stop, self._end))
-        missing = numbers[self._ring.states[numbers & self._ring.mask] & ARRIVED == 0]
-        parts = np.split(missing, np.flatnonzero(np.diff(missing) > 1) + 1) if len(missing) else []
-        return [(int(part[0]), len(part)) for part in parts]
+        flags: NDArray[np.bool_] = self._ring.states[numbers & self._ring.mask] & ARRIVED == 0
+        return flags
 
     @property
     def final_range_known(self) -> bool:

@@ -200,7 +200,7 @@ class AdaptiveDelay:
         """the delay with which enough frames come in time."""
         self._standstill = standstill
         self._patience = patience
-        self._least = 0
+        self._least = self._still = 0
 
     @property
     def delay(self) -> int:
@@ -234,7 +234,7 @@ class AdaptiveDelay:
         self._changed = now if self._changed is None else max(now, self._changed)
         step = round(STRETCH * elapsed)
         if self._standstill is not None:
-            self._least = self._standstill.delay(now)
+            self._still = self._standstill.delay(now)
         self._needed = min(max(self._wanted(), self._needed - step), self._needed + step)
 
     def _begin(self, lateness: int, now: int) -> None:
@@ -261,7 +261,7 @@ class AdaptiveDelay:
         best = round(self._experts.best)
         if self._lately is not None:
             best = self._lately.bound(best)
-        return min(_CEILING, max(best + self._margin, round(self._patience * self._least)))
+        return min(_CEILING, max(best + self._margin, round(self._patience * max(self._least, self._still))))
 
     def wait_for_repair(self, delay: int) -> None:
         self._least = delay

@@ -3,8 +3,13 @@ is final only seconds later."""
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from receiver.account.runs import RunLengths
 
 _SETTLES = 200_000_000
 """ns after which a packet that others overtook is taken for lost."""
@@ -17,8 +22,8 @@ class Arrivals(Protocol):
     def highest(self) -> int | None:
         """Extended; None before the first packet."""
 
-    def missing_runs(self, start: int, stop: int) -> list[tuple[int, int]]:
-        """Runs of numbers that have not come, of those from `start` to below `stop`: (first, length), ascending."""
+    def missing(self, start: int, stop: int) -> NDArray[np.bool_]:
+        """Which of the numbers from `start` to below `stop` have not come."""
 
 
 class Losses:
@@ -30,25 +35,25 @@ class Losses:
         self._judged: int | None = None
         self.expected = 0
         """packets that were judged."""
-        self.runs: Counter[int] = Counter()
-        """length → how many runs of so many were lost."""
+        self._runs = RunLengths()
 
     def look(self, arrivals: Arrivals, now: int) -> None:
-        """Judge what has had time to come. A run that has not ended is left for the next look."""
+        """Judge what has had time to come."""
         if arrivals.highest is None:
             return
         self._reached.append((now, arrivals.highest + 1))
         until = None
         while now - self._reached[0][0] >= _SETTLES:
             until = self._reached.popleft()[1]
-        if until is not None:
-            self._judge(arrivals, until)
+        if until is None:
+            return
+        flags = arrivals.missing(until if self._judged is None else self._judged, until)
+        if len(flags):
+            self._runs.observe(flags)
+        self.expected += len(flags)
+        self._judged = until
 
-    def _judge(self, arrivals: Arrivals, until: int) -> None:
-        start = until if self._judged is None else self._judged
-        runs = arrivals.missing_runs(start, until)
-        if runs and sum(runs[-1]) == until:
-            until = runs.pop()[0]
-        self.expected += max(0, until - start)
-        self.runs.update(length for _, length in runs)
-        self._judged = max(start, until)
+    @property
+    def runs(self) -> dict[int, int]:
+        """Length → how many runs of so many were lost; one that goes on counts with what it has."""
+        return self._runs.counts()

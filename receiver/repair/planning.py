@@ -46,14 +46,14 @@ class Seen(NamedTuple):
     """ns after a lost packet should have come, until it comes again."""
 
 
-def seen(
+def summary(
     losses: Losses, now: int, frames: int, elapsed: int, wait: int, round_trip: int | None, answer: int | None
 ) -> Seen:
     """Without outages: runs of losses longer than what arrives within `wait` ns are no reason for a plan."""
-    longest = max(1, losses.expected * wait // max(1, elapsed))
-    lengths = {length: count for length, count in losses.runs.items() if length <= longest}
+    longest, runs = max(1, losses.expected * wait // max(1, elapsed)), losses.runs
+    lengths = {length: count for length, count in runs.items() if length <= longest}
     lost = sum(length * count for length, count in lengths.items())
-    outages = sum(length * count for length, count in losses.runs.items()) - lost
+    outages = sum(length * count for length, count in runs.items()) - lost
     run = (lost + _SINGLE) / (sum(lengths.values()) + _SINGLE)
     return Seen(now, losses.expected - outages, lost, frames, elapsed, run, round_trip, answer)
 

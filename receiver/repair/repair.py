@@ -15,7 +15,7 @@ from receiver.repair.forward import Restored
 from receiver.repair.losses import Arrivals, Losses
 from receiver.repair.nack import Deadline, Nacks
 from receiver.repair.nack_counts import NackCounts
-from receiver.repair.planning import Planning, seen
+from receiver.repair.planning import Planning, summary
 from receiver.repair.terms import Terms
 
 
@@ -106,8 +106,8 @@ class Repair:
         """Look at what suits after so many frames and ns; the reason where that is something new, else empty."""
         self._losses.look(arrivals, now)
         nacks = self.nacks
-        known = seen(self._losses, now, frames, elapsed, self.terms.wait, nacks.round_trip.measured, nacks.answer)
-        return self.planning.plan.why if self.planning.look(known, congested=congested) else ""
+        seen = summary(self._losses, now, frames, elapsed, self.terms.wait, nacks.round_trip.measured, nacks.answer)
+        return self.planning.plan.why if self.planning.look(seen, congested=congested) else ""
 
     @property
     def least(self) -> int:
