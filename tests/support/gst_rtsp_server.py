@@ -1,7 +1,7 @@
 """GStreamer's RTSP server as a program: `python3 tests/support/gst_rtsp_server.py --help`.
 
-It runs on the system's Python, which has GStreamer's bindings, and needs nothing of ours. It prints `ready PORT` once it
-listens, and ends on SIGTERM.
+It runs on the system's Python, which has GStreamer's bindings, and needs nothing of ours. It prints `ready PORT` once
+it listens, and ends on SIGTERM.
 """
 
 from __future__ import annotations
