@@ -59,6 +59,11 @@ class Port:
             if len(self._own) < MOST:
                 self._split(path)
 
+    def close(self) -> None:
+        """All its sockets."""
+        for queue in self.queues:
+            queue.socket.close()
+
     def _split(self, path: UdpPath) -> None:
         with suppress(OSError):
             self._own[path] = Queue(twin(self.socket, path.address), steered=True)

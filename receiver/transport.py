@@ -1,20 +1,22 @@
-"""The receiver's UDP sockets: datagrams in batches with arrival stamps and drop counts, and answers back."""
+"""The receiver's ways in: datagrams of UDP sockets, and packets of TCP connections as if they were, in batches with
+arrival stamps and drop counts; and answers back."""
 
 from __future__ import annotations
 
-import select
 import socket
 import time
 from collections.abc import Collection, Iterable, Sequence
 from types import TracebackType
 
 from protocol.datagram import Batch, Transmission
-from protocol.errors import UsageError
+from protocol.errors import ResourceError, UsageError
 from receiver.config import Listen
+from receiver.lanes import Lanes
 from receiver.queue import Queue
 from receiver.queue import UdpPath as UdpPath
 from receiver.sockets import RECEIVE_BUFFER, open_socket, receive_buffer_size
 from receiver.steering import Port
+from receiver.waiting import readable
 
 _MILLISECOND = 1_000_000
 _BUSY = 8.0
@@ -28,10 +30,13 @@ _ASK = 100 * _MILLISECOND
 
 
 class Transport:
-    """One set of sockets that are read together. Only `wake` may be called from another thread."""
+    """Sockets and lanes that are read together. Only `wake` and `lanes` may be used from another thread."""
 
     def __init__(self, sockets: Sequence[socket.socket]) -> None:
         self._ports = {port.number: port for port in map(Port, sockets)}
+        self.lanes = Lanes(self._ports, self.wake)
+        self._dropped_before = 0
+        """by the kernel, in queues of sockets that are closed."""
         self._wake_reader, self._wake_writer = socket.socketpair()
         self._wake_reader.setblocking(False)
         self._wake_writer.setblocking(False)
@@ -54,19 +59,36 @@ class Transport:
 
     @property
     def receive_buffer(self) -> int:
-        """Bytes the kernel gives each socket to queue datagrams."""
-        return min(receive_buffer_size(queue.socket) for queue in self._queues())
+        """Bytes the kernel gives each socket to queue datagrams; what was asked for where there is none."""
+        return min((receive_buffer_size(queue.socket) for queue in self._queues()), default=RECEIVE_BUFFER)
 
     def kernel_drops_total(self) -> int | None:
-        """Datagrams (with GRO: at least) the kernel dropped so far because a queue was full; None where unknown.
+        """Datagrams (with GRO: at least) dropped so far because a queue was full, the kernel's or a lane's; None where
+        unknown.
 
         Those after the last datagram that was queued are known here at once, in an empty `Batch` a moment later.
         """
         counts = [queue.kernel_drops() for queue in self._queues()]
-        return None if None in counts else sum(count for count in counts if count is not None)
+        before = self._dropped_before + self.lanes.dropped
+        return None if None in counts else sum((count for count in counts if count is not None), before)
 
     def _queues(self) -> list[Queue]:
         return [queue for port in self._ports.values() for queue in port.queues]
+
+    # What comes and goes
+
+    def add(self, sock: socket.socket) -> None:
+        """One more bound socket (`receiver.sockets.open_socket`), from now on. Raises ResourceError."""
+        port = Port(sock)
+        if port.number in self._ports or port.number in self.lanes:
+            raise ResourceError(f"UDP port {port.number} is in use here: give another")
+        self._ports[port.number] = port
+
+    def remove(self, number: int) -> None:
+        """Closes the socket of one of our ports, and what it had queued is gone; harmless when it is closed."""
+        if (port := self._ports.pop(number, None)) is not None:
+            self._dropped_before += sum(queue.kernel_drops() or 0 for queue in port.queues)
+            port.close()
 
     # In
 
@@ -92,7 +114,7 @@ class Transport:
             deadline = self._strangers_from if deadline is None else min(deadline, self._strangers_from)
         wanted = {queue.socket: port for port in self._ports.values() for queue in port.readable(strangers=strangers)}
         wait = None if deadline is None else max(0, deadline - now) / 1e9
-        ready = select.select([self._wake_reader, *wanted], [], [], wait)[0]
+        ready = readable([self._wake_reader, *wanted], wait)
         if self._wake_reader in ready:
             ready.remove(self._wake_reader)
             self._forget_wakes()
@@ -101,7 +123,7 @@ class Transport:
         if ask:
             self._asked = now
         ports = self._ports.values() if ask else dict.fromkeys(wanted[sock] for sock in ready)
-        return self._drain(ports, strangers=strangers, ask=ask)
+        return self._drain(ports, strangers=strangers, ask=ask) + self.lanes.take()
 
     def wake(self) -> None:
         """Make `receive` return soon."""
@@ -162,10 +184,14 @@ class Transport:
         """Send now; returns how many datagrams the kernel took. The others are counted in `not_sent`."""
         path = transmission.path
         assert isinstance(path, UdpPath)
-        sent = 0
+        sent, port = 0, self._ports.get(path.port)
+        if port is None:
+            sent = len(transmission.datagrams) if self.lanes.send(path, transmission.datagrams) else 0
+            self.not_sent += len(transmission.datagrams) - sent
+            return sent
         for datagram in transmission.datagrams:
             try:
-                self._ports[path.port].socket.sendto(datagram, path.address)
+                port.socket.sendto(datagram, path.address)
                 sent += 1
             except OSError:
                 self.not_sent += 1
@@ -183,8 +209,10 @@ class Transport:
         return UdpPath(local, found[0][4])
 
     def close(self) -> None:
-        for sock in (*(queue.socket for queue in self._queues()), self._wake_reader, self._wake_writer):
-            sock.close()
+        for port in self._ports.values():
+            port.close()
+        self._wake_reader.close()
+        self._wake_writer.close()
 
     def __enter__(self) -> Transport:
         return self
