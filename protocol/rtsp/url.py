@@ -14,6 +14,8 @@ DEFAULT_PORTS: Mapping[str, int] = {"rtsp": 554, "rtsps": 322}
 _ABSOLUTE = re.compile("(rtsps?)://", re.IGNORECASE)
 _AUTHORITY = re.compile(r"(?:\[([^\[\]]*)\]|([^:\[\]]*))(?::([0-9]{0,5}))?")
 _NAME = re.compile(r"[\w.\-]{1,255}")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+"""What Python makes of a command line that is no UTF-8."""
 _UNESCAPED = "!#$%&'()*+,/:;=?@[]~"
 """Characters of a path that stay as they are: servers compare text."""
 
@@ -51,8 +53,8 @@ class Url:
 def parse(text: str) -> Url:
     """Raises Malformed. A password may hold `@` and `:` as it is, `/` only as %2F."""
     match = _ABSOLUTE.match(text)
-    if not match:
-        raise Malformed("rtsp_url", f"{text[:60]!r} does not begin with rtsp:// or rtsps://")
+    if not match or _SURROGATE.search(text):
+        raise Malformed("rtsp_url", f"{text[:60]!r} is not rtsp://HOST/NAME or rtsps://HOST/NAME")
     scheme, rest = match[1].lower(), text[match.end() :]
     end = next((i for i, letter in enumerate(rest) if letter in "/?"), len(rest))
     credentials, at, authority = rest[:end].rpartition("@")

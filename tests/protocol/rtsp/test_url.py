@@ -50,6 +50,7 @@ def test_parse(text: str, expected: Url) -> None:
         "rtsp://[1.2.3.4]/",
         "rtsp://h\r\nX: y/",
         f"rtsp://{'h' * 300}/",
+        "rtsp://h/\udc80",
     ],
 )
 def test_no_urls(text: str) -> None:
