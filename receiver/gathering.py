@@ -7,7 +7,7 @@ a hundred.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from itertools import pairwise
 
 import numpy as np
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from protocol.datagram import Batch
 from protocol.rtp import HEADER_SIZE, parse_batch, rtcp_mask
 from receiver.media import StreamKey
+from receiver.payload_types import PayloadTypes
 from receiver.session import ReceiverSession, SessionConfig
 from receiver.session import SessionStatistics as SessionStatistics
 from receiver.source import Source
@@ -82,7 +83,6 @@ class GatheringSession(ReceiverSession):
         self._gathered = Gathered()
         self._measured: NDArray[np.uint32] = np.zeros(0, np.uint32)
         """SSRCs, ascending."""
-        self._load = np.array([pt in config.formats and config.formats[pt].media == "load" for pt in range(128)])
         self._now = now
         self._timeout: int | None = None
         """`next_timeout`, while packets are gathered and nothing else happens."""
@@ -104,11 +104,14 @@ class GatheringSession(ReceiverSession):
         n = len(batch)
         if self._closed or batch.kernel_drops or not n or int(batch.lengths.min()) < _KEPT:
             return None
+        scope = self._scopes.of(batch.path)
+        if scope is not self._scopes.default:
+            return None
         octets = batch.buffer[batch.offsets[:, None] + _OCTETS]
         control = rtcp_mask(batch)
         ssrcs = octets[:, _SSRC].copy().view(">u4")[:, 0].astype(np.uint32)
         known = self._measured[np.minimum(np.searchsorted(self._measured, ssrcs), len(self._measured) - 1)] == ssrcs
-        good = known & (octets[:, 0] == 0x80) & self._load[octets[:, 1] & 0x7F]
+        good = known & (octets[:, 0] == 0x80) & scope.load[octets[:, 1] & 0x7F]
         if not (good | control).all():
             return None
         gathered = self._gathered
@@ -145,7 +148,9 @@ class GatheringSession(ReceiverSession):
     def handle_timeout(self, now: int) -> None:
         self._settle(now)
         super().handle_timeout(now)
-        measured = sorted(s.ssrc for s in self._sources if s.format.media == "load" and s.playing is not None)
+        default = self._scopes.default.types
+        loads = (s for s in self._sources if s.format.media == "load" and s.types is default)
+        measured = sorted(source.ssrc for source in loads if source.playing is not None)
         self._measured = np.array(measured if len(measured) >= WORTH else [], np.uint32)
 
     def next_timeout(self) -> int:
@@ -164,6 +169,14 @@ class GatheringSession(ReceiverSession):
     def offer_report(self, to: int, data: bytes, path: Hashable, now: int) -> None:
         self._timeout = None
         super().offer_report(to, data, path, now)
+
+    def describe(self, ports: Iterable[int], types: PayloadTypes) -> None:
+        self._settle(self._now)
+        super().describe(ports, types)
+
+    def forget(self, ports: Iterable[int], now: int, why: str = "") -> None:
+        self._settle(now)
+        super().forget(ports, now, why)
 
     def close(self, now: int) -> None:
         self._settle(now)

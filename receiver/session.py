@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -34,15 +34,14 @@ from receiver.events import Event, Goodbye, KeyFrameRequested, RepairPlanned, St
 from receiver.jitter.target import policy
 from receiver.lip_sync import LipSync
 from receiver.media import AccessUnit, Format, StreamKey
+from receiver.payload_types import PayloadTypes
 from receiver.presence import Presence
-from receiver.repair.opening import Opening
-from receiver.repair.rtx import Retransmissions
 from receiver.repair.terms import Terms
-from receiver.repair.ulp import Ulp
 from receiver.rtcp.answers import Answers
 from receiver.rtcp.exchange import echo_to
 from receiver.rtcp.farewell import LONGEST, Farewell
-from receiver.source import Source
+from receiver.scopes import Scope, Scopes
+from receiver.source import MOVED, Source
 from receiver.sources import Heard, Sources
 from receiver.statistics import SessionStatistics as SessionStatistics
 from receiver.statistics import StreamStatistics
@@ -85,6 +84,11 @@ class SessionConfig:
     seed: int | None = None
     """of our own SSRC and the RTCP intervals; None: unpredictable, as it should be on a network."""
 
+    @property
+    def types(self) -> PayloadTypes:
+        """What payload types mean where nothing else was agreed on."""
+        return PayloadTypes(self.formats, self.rtx, self.rtx_ssrcs, self.fec, self.red, self.wrapped, self.ulpfec)
+
 
 @dataclass(slots=True)
 class SessionOutput:
@@ -103,15 +107,8 @@ class ReceiverSession:
         self._random = random.Random(config.seed)
         self._ssrc = self._random.getrandbits(32)
         self._began = now
-        self._playable = np.array([pt in config.formats for pt in range(128)])
         self._sources = Sources(self._open_source, self._forget, self._parse)
-        reds = {*config.wrapped} if config.red is None else {config.red, *config.wrapped}
-        self._opening = Opening(config.fec, reds, self._sources)
-        self._ulp = Ulp(config.ulpfec, self._sources, rebuild=config.rebuild)
-        special = range(128) if config.ulpfec else {config.fec, *reds, *config.rtx} - {None}
-        self._repairs = np.isin(np.arange(128), [*special])
-        """payload types that are not media as they come, or that something is rebuilt from."""
-        self._retransmissions = Retransmissions(config.rtx, config.rtx_ssrcs, self._sources)
+        self._scopes = Scopes(config.types, self._sources, rebuild=config.rebuild)
         self._ended: list[StreamStatistics] = []
         self._forgotten = 0
         self._answers = Answers(
@@ -213,6 +210,18 @@ class ReceiverSession:
         """What `ReportDue` asked for."""
         self._farewell.offer(to, data, path, now)
 
+    def describe(self, ports: Iterable[int], types: PayloadTypes) -> None:
+        """What comes along these of our UDP ports or lanes is of one agreement, and means this."""
+        self._scopes.describe(ports, types)
+
+    def forget(self, ports: Iterable[int], now: int, why: str = "") -> None:
+        """Their agreement is over. With a reason its streams end, as if they had said goodbye; without, they may go on
+        in another."""
+        for types in self._scopes.forget(ports):
+            for source in self._sources:
+                if why and source.types is types:
+                    self._goodbye(source, now, why)
+
     def close(self, now: int) -> None:
         """Everything held comes out, the accounts are final, reports are due; then `leave`, once they are exchanged."""
         self._closed, self._goodbyes = True, self._answers.goodbye(now)
@@ -240,7 +249,7 @@ class ReceiverSession:
             dict(self._unparsed + Counter(unconfirmed=self._sources.unconfirmed)),
             self._kernel_drops,
             self._forgotten,
-            dict(self._retransmissions.unmatched + self._opening.unmatched + self._ulp.unmatched()),
+            dict(self._scopes.unmatched()),
             self._lip_sync.planned_skew(),
         )
 
@@ -256,40 +265,42 @@ class ReceiverSession:
 
     def _handle_rtp(self, headers: Headers, media: NDArray[np.bool_], batch: Batch, now: int) -> None:
         good = media & (headers.reason == 0)
-        if np.count_nonzero(self._repairs[headers.payload_type]):
-            self._handle_repair(headers, media, good, batch, now)
+        scope = self._scopes.of(batch.path)
+        if np.count_nonzero(scope.repairs[headers.payload_type]):
+            self._handle_repair(scope, headers, media, good, batch, now)
         else:
-            self._handle_media(headers, media, good, batch, now)
+            self._handle_media(scope, headers, media, good, batch, now)
 
     def _handle_repair(
-        self, headers: Headers, media: NDArray[np.bool_], good: NDArray[np.bool_], batch: Batch, now: int
+        self, scope: Scope, headers: Headers, media: NDArray[np.bool_], good: NDArray[np.bool_], batch: Batch, now: int
     ) -> None:
         """Some of these are: media first, so that nothing is restored that came."""
-        opened = self._opening.open(headers, batch)
-        repair = good & self._opening.repair_packets(headers)
-        again = good & self._retransmissions.among(headers)
-        self._retransmissions.receive(headers, np.flatnonzero(again), batch)
-        self._handle_media(headers, media, good & ~(repair | again), batch, now)
-        self._ulp.rebuild(headers, good & ~(repair | again), batch)
-        self._opening.repeat(opened)
-        self._opening.repair(headers, np.flatnonzero(repair), batch)
+        opened = scope.opening.open(headers, batch)
+        repair = good & scope.opening.repair_packets(headers)
+        again = good & scope.retransmissions.among(headers)
+        scope.retransmissions.receive(headers, np.flatnonzero(again), batch)
+        self._handle_media(scope, headers, media, good & ~(repair | again), batch, now)
+        scope.ulp.rebuild(headers, good & ~(repair | again), batch)
+        scope.opening.repeat(opened)
+        scope.opening.repair(headers, np.flatnonzero(repair), batch)
         for stream in self._alive():
             self._output.units += stream.advance(now)
 
     def _handle_media(
-        self, headers: Headers, media: NDArray[np.bool_], good: NDArray[np.bool_], batch: Batch, now: int
+        self, scope: Scope, headers: Headers, media: NDArray[np.bool_], good: NDArray[np.bool_], batch: Batch, now: int
     ) -> None:
         """The `good` ones; `media` are all that are no RTCP."""
         if np.count_nonzero(good) < len(good):
             self._count_unparsed(headers.reason[media])
         elif not np.count_nonzero(headers.ssrc != headers.ssrc[0]):
-            self._handle_ssrc(int(headers.ssrc[0]), headers, np.arange(len(headers)), batch, now)
+            self._handle_ssrc(scope, int(headers.ssrc[0]), headers, np.arange(len(headers)), batch, now)
             return
-        for rows in rows_by_ssrc(headers.ssrc, self._without_strangers(headers, np.flatnonzero(good), batch, now)):
-            self._handle_ssrc(int(headers.ssrc[rows[0]]), headers, rows, batch, now)
+        rows = self._without_strangers(scope, headers, np.flatnonzero(good), batch, now)
+        for together in rows_by_ssrc(headers.ssrc, rows):
+            self._handle_ssrc(scope, int(headers.ssrc[together[0]]), headers, together, batch, now)
 
     def _without_strangers(
-        self, headers: Headers, rows: NDArray[np.int64], batch: Batch, now: int
+        self, scope: Scope, headers: Headers, rows: NDArray[np.int64], batch: Batch, now: int
     ) -> NDArray[np.int64]:
         """These rows without those of unknown SSRCs that came too seldom: junk is made of them, so they cost little."""
         if self._config.ssrc is not None:
@@ -299,34 +310,49 @@ class ReceiverSession:
         ssrcs, of, counts = np.unique(headers.ssrc[rows], return_inverse=True, return_counts=True)
         strange: NDArray[np.bool_] = ((counts < self._sources.needed) & ~self._sources.known(ssrcs))[of]
         few = rows[strange]
-        playable = self._promising(headers, few)
+        playable = self._promising(scope, headers, few)
         self._unparsed["payload_type"] += len(few) - int(np.count_nonzero(playable))
         for heard in self._sources.hear_few(headers, few[playable], batch, now):
             self._receive(heard, now)
         others: NDArray[np.int64] = rows[~strange]
         return others
 
-    def _promising(self, headers: Headers, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+    def _promising(self, scope: Scope, headers: Headers, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Which of these rows, of SSRCs that are no sources yet, make a stream: media, and repair among them."""
-        playable = self._playable[headers.payload_type[rows]]
-        for at in np.flatnonzero(self._ulp.among(headers)[rows]).tolist():
+        playable: NDArray[np.bool_] = scope.playable[headers.payload_type[rows]]
+        for at in np.flatnonzero(scope.ulp.among(headers)[rows]).tolist():
             ssrc = headers.ssrc[rows[at]]
             alike = headers.ssrc[rows[:at]] == ssrc
             playable[at] = self._sources.waits(int(ssrc)) or bool(np.count_nonzero(playable[:at] & alike))
         return playable
 
-    def _handle_ssrc(self, ssrc: int, headers: Headers, rows: NDArray[np.int64], batch: Batch, now: int) -> None:
+    def _handle_ssrc(
+        self, scope: Scope, ssrc: int, headers: Headers, rows: NDArray[np.int64], batch: Batch, now: int
+    ) -> None:
         """The rows of a batch that belong to one SSRC."""
         if self._config.ssrc not in (None, ssrc):
             self._unparsed["other_ssrc"] += len(rows)
             return
-        if self._sources.get(ssrc) is None:
-            playable = self._promising(headers, rows)
+        source = self._sources.get(ssrc)
+        if source is None:
+            playable = self._promising(scope, headers, rows)
             self._unparsed["payload_type"] += int(np.count_nonzero(~playable))
             rows = rows[playable]
+        elif source.types is not scope.types and not self._move(source, scope, batch.path, now):
+            self._unparsed["ssrc_elsewhere"] += len(rows)
+            return
         if len(rows):
             for heard in self._sources.hear(ssrc, headers, rows, batch, now):
                 self._receive(heard, now)
+
+    def _move(self, source: Source, scope: Scope, path: Hashable, now: int) -> bool:
+        """Packets of a source come in another agreement than its own: whether they are let in."""
+        if not self._scopes.frees(source, quiet=source.quiet_for(now) >= MOVED):
+            return False
+        if scope.types.formats.get(source.payload_type) != source.format:
+            self._end_source(source, "it means something else now", now)
+        source.agreed(scope.types, path)
+        return True
 
     def _receive(self, heard: Heard, now: int) -> None:
         source = heard.source
@@ -345,12 +371,12 @@ class ReceiverSession:
     def _parse(self, batch: Batch) -> Headers:
         """Headers of packets that had to wait."""
         headers = parse_batch(batch)
-        self._opening.open(headers, batch)
+        self._scopes.of(batch.path).opening.open(headers, batch)
         return headers
 
     def _open_source(self, ssrc: int, payload_type: int, path: Hashable, now: int) -> Source:
-        config = self._config
-        return Source(ssrc, payload_type, config.formats, path, self._open_stream, self._began, now, config.ulpfec)
+        types = self._scopes.of(path).types
+        return Source(ssrc, payload_type, types, path, self._open_stream, self._began, now)
 
     def _forget(self, source: Source, now: int) -> None:
         self._end_source(source, "too many others", now)
@@ -364,20 +390,18 @@ class ReceiverSession:
             self._ended.remove(min(self._ended, key=lambda ended: ended.packets))
             self._forgotten += 1
 
-    def _open_stream(self, key: StreamKey, form: Format, payload_type: int, now: int) -> Stream:
+    def _open_stream(self, key: StreamKey, form: Format, payload_type: int, types: PayloadTypes, now: int) -> Stream:
         depacketizer = registry.depacketizer(form.encoding, form.clock_rate, form.channels, form.parameters)
-        latency = self._config.latency
-        return Stream(
-            key, form, payload_type, depacketizer, policy(latency, form.media), now, self._terms(payload_type)
-        )
+        target, terms = policy(self._config.latency, form.media), self._terms(payload_type, types)
+        return Stream(key, form, payload_type, depacketizer, target, now, terms)
 
-    def _terms(self, payload_type: int) -> Terms | None:
+    def _terms(self, payload_type: int, types: PayloadTypes) -> Terms | None:
         """Of repair for streams of this payload type; None where there is none."""
-        if payload_type not in self._config.rtx.values():
+        if payload_type not in types.rtx.values():
             return None
-        fixed, config = self._config.latency.fixed, self._config
+        fixed = self._config.latency.fixed
         wait, grace = (REPAIR_WAIT, REPAIR_GRACE) if fixed is None else (fixed, 0)
-        return Terms(wait, config.fec is not None, config.red is not None, config.fec_share, grace)
+        return Terms(wait, types.fec is not None, types.red is not None, self._config.fec_share, grace)
 
     def _started(self, source: Source, now: int) -> None:
         assert source.stream is not None
@@ -398,8 +422,10 @@ class ReceiverSession:
             packets = compound.parse(data)
             for packet in packets:
                 self._handle_packet(packet, arrival, path, now)
-            if isinstance(packets[0], SenderReport) and (source := self._sources.get(packets[0].ssrc)) is not None:
-                source.reported(len(data))
+            if isinstance(packets[0], SenderReport):
+                source = self._heard_along(path, packets[0].ssrc)
+                if source is not None:
+                    source.reported(len(data))
         except ProtocolError as error:
             self._unparsed[error.reason] += not self._closed
 
@@ -408,36 +434,41 @@ class ReceiverSession:
             case SenderReport() | ReceiverReport() if packet.ssrc == self._ssrc:
                 self._unparsed["own_packet_returned"] += 1
             case SenderReport() if not self._closed:
-                if (source := self._reported(packet.ssrc, now)) is not None:
+                if (source := self._reported(packet.ssrc, path, now)) is not None:
                     source.reported_from(path, now)
                     source.sender_report(packet, arrival)
                     self._answers.tune(now)
             case SourceDescription():
                 for chunk in packet.chunks:
-                    if (source := self._sources.get(chunk.ssrc)) is not None and chunk.cname is not None:
+                    if (source := self._heard_along(path, chunk.ssrc)) is not None and chunk.cname is not None:
                         source.cname = chunk.cname
             case App():
                 self._handle_app(packet, path, now)
             case ExtendedReport():
-                source, echo = self._sources.get(packet.ssrc), echo_to(self._ssrc, packet)
+                source, echo = self._heard_along(path, packet.ssrc), echo_to(self._ssrc, packet)
                 if source is not None and echo is not None:
                     source.echoed(echo, arrival)
             case Bye():
                 for ssrc in packet.sources:
-                    if (source := self._sources.get(ssrc)) is not None:
+                    if (source := self._heard_along(path, ssrc)) is not None:
                         self._goodbye(source, now)
             case _:
                 pass  # reports and requests are for senders
 
-    def _reported(self, ssrc: int, now: int) -> Source | None:
+    def _reported(self, ssrc: int, path: Hashable, now: int) -> Source | None:
         """The source a sender report is about; that it came proves one of which a packet waits."""
         for heard in self._sources.promote(ssrc, now):
             self._receive(heard, now)
-        return self._sources.get(ssrc)
+        return self._heard_along(path, ssrc)
 
-    def _goodbye(self, source: Source, now: int) -> None:
+    def _heard_along(self, path: Hashable, ssrc: int) -> Source | None:
+        """The source that RTCP along this path may be about: nobody outside an agreement speaks for its streams."""
+        source = self._sources.get(ssrc)
+        return source if source is not None and source.types is self._scopes.of(path).types else None
+
+    def _goodbye(self, source: Source, now: int, why: str = "the sender said goodbye") -> None:
         if source.playing is not None and source.ends_at is None:
-            source.goodbye(now, "the sender said goodbye")
+            source.goodbye(now, why)
             self._presence.goodbye(now)
             self._output.events.append(Goodbye(source.playing.key, source.format, now))
 
@@ -446,7 +477,7 @@ class ReceiverSession:
         meaning = sender_range.parse(packet)
         if not isinstance(meaning, SenderRange):
             return
-        source = None if self._closed else self._sources.get(meaning.ssrc)
+        source = None if self._closed else self._heard_along(path, meaning.ssrc)
         if source is not None:
             source.sender_range(meaning)
         if meaning.final:

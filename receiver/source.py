@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Mapping
+from collections.abc import Callable, Hashable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from receiver.account.one_way import TwoWay
 from receiver.account.source import Segment, SourceTracker
 from receiver.jitter.buffer import Packets
 from receiver.media import Format, StreamKey
+from receiver.payload_types import PayloadTypes
 from receiver.rtcp.exchange import times
 from receiver.stream import Stream
 
@@ -32,10 +33,8 @@ REPORTED = 1000
 GONE = 10_000_000_000
 """ns of silence after which a source has no claim to its place."""
 
-OpenStream = Callable[[StreamKey, Format, int, int], Stream]
-"""(key, format, payload type, now) -> a new stream."""
-Formats = Mapping[int, Format]
-"""by payload type."""
+OpenStream = Callable[[StreamKey, Format, int, PayloadTypes, int], Stream]
+"""(key, format, payload type, what payload types mean, now) -> a new stream."""
 
 
 class Source:
@@ -45,15 +44,15 @@ class Source:
         self,
         ssrc: int,
         payload_type: int,
-        formats: Formats,
+        types: PayloadTypes,
         path: Hashable,
         open_stream: OpenStream,
         listening_since: int,
         now: int,
-        beside: Collection[int] = (),
     ) -> None:
-        """`beside`: payload types that share the numbering and are not meant to be played."""
-        self.ssrc, self.payload_type, self.format = ssrc, payload_type, formats[payload_type]
+        self.types = types
+        """its agreement's."""
+        self.ssrc, self.payload_type, self.format = ssrc, payload_type, types.formats[payload_type]
         self.path = path
         self.steered = False
         """its packets come through a queue that is not everybody's."""
@@ -67,7 +66,6 @@ class Source:
         self.why_ended = ""
         self.stream: Stream | None = None
         self._tracker = SourceTracker(self.format.clock_rate)
-        self._formats, self._beside = formats, [*beside]
         self._open = open_stream
         self._listening_since = listening_since
         self._range: SenderRange | None = None
@@ -97,9 +95,9 @@ class Source:
     def _begin(self, segment: Segment, now: int) -> Stream:
         """What was reported of the numbering before is not true of this one."""
         payload_type = int(segment.headers.payload_type[0])
-        if payload_type in self._formats:
-            self.payload_type, self.format = payload_type, self._formats[payload_type]
-        stream = self._open(StreamKey(self.ssrc, segment.epoch), self.format, self.payload_type, now)
+        if payload_type in self.types.formats:
+            self.payload_type, self.format = payload_type, self.types.formats[payload_type]
+        stream = self._open(StreamKey(self.ssrc, segment.epoch), self.format, self.payload_type, self.types, now)
         self.ends_at = None
         if segment.epoch:
             self._range = None
@@ -113,7 +111,8 @@ class Source:
         headers, lengths = segment.headers, segment.headers.payload_length
         foreign = headers.payload_type != self.payload_type
         if others := np.count_nonzero(foreign):
-            stream.ignore(int(others - np.count_nonzero(np.isin(headers.payload_type, self._beside))))
+            beside = np.count_nonzero(np.isin(headers.payload_type, self.types.ulpfec))
+            stream.ignore(int(others - beside))
             lengths = np.where(foreign, 0, lengths)
         if self.format.media == "load":  # only how a payload begins says something
             filler = lengths - (first := np.minimum(lengths, 1))
@@ -123,6 +122,11 @@ class Source:
             segment.extended, segment.timestamps, headers.marker, segment.arrival_times,
             headers.payload_offset, lengths, segment.buffer,
         )  # fmt: skip
+
+    def agreed(self, types: PayloadTypes, path: Hashable) -> None:
+        """It goes on in another agreement, along this path."""
+        self.types, self.path = types, path
+        self.rtcp_path = self._report_path = None
 
     def heard_from(self, path: Hashable, now: int, *, further: bool, steered: bool = False) -> None:
         """Packets came along this path; `further`: with numbers, or of a numbering, that nothing had come of. Whoever

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,14 @@ class Heard:
     arrival_times: NDArray[np.int64]
     batch: Batch
     """that the headers' offsets point into."""
+
+
+class Known(Protocol):
+    """Some of the sources, for reading."""
+
+    def __iter__(self) -> Iterator[Source]: ...
+    def get(self, ssrc: int) -> Source | None:
+        """None where it is none of them."""
 
 
 class Sources:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import secrets
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import asdict, fields, replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from receiver.capture.writing import Capture
 from receiver.config import Latency
 from receiver.gathering import GatheringSession
 from receiver.media import Format, StreamKey
+from receiver.payload_types import PayloadTypes
 from receiver.session import ReceiverSession, SessionConfig, SessionOutput, SessionStatistics
 from receiver.transport import UdpPath
 
@@ -72,6 +73,16 @@ class RecordedSession(GatheringSession):
         self._capture.call(journal.Command("offer_report", told))
         super().offer_report(to, data, path, now)
 
+    def describe(self, ports: Iterable[int], types: PayloadTypes) -> None:
+        ports = list(ports)
+        self._capture.call(journal.Command("describe", [ports, _types(types)]))
+        super().describe(ports, types)
+
+    def forget(self, ports: Iterable[int], now: int, why: str = "") -> None:
+        ports, self._now = list(ports), now
+        self._capture.call(journal.Command("forget", [ports, now, why]))
+        super().forget(ports, now, why)
+
     def leave(self) -> None:
         self._capture.call(journal.Command("leave", []))
         super().leave()
@@ -106,6 +117,10 @@ def command(session: ReceiverSession, call: journal.Command) -> None:
                 session.statistics()
             case journal.Command("leave", []):
                 session.leave()
+            case journal.Command("describe", [list(ports), dict(types)]):
+                session.describe(map(int, ports), PayloadTypes(**_known(types)))
+            case journal.Command("forget", [list(ports), int(now), str(why)]):
+                session.forget(map(int, ports), now, why)
             case journal.Command("offer_report", [int(to), str(data), int(now), int(port), *address]):
                 session.offer_report(to, base64.b64decode(data), UdpPath(port, tuple(address)), now)
             case journal.Command(
@@ -117,8 +132,8 @@ def command(session: ReceiverSession, call: journal.Command) -> None:
                 )
             case _:
                 raise Malformed("journal", f"no call {call.name!r}")
-    except (OverflowError, ValueError) as error:
-        raise Malformed("journal", str(error)) from None
+    except (KeyError, TypeError, OverflowError, ValueError, AttributeError) as error:
+        raise Malformed("journal", f"{call.name}: {error}") from None
 
 
 def _address(path: Hashable) -> list[object]:
@@ -129,27 +144,44 @@ def _address(path: Hashable) -> list[object]:
 
 def described(config: SessionConfig) -> dict[str, object]:
     """The configuration as JSON has it."""
-    path = config.rtcp_path
-    told: dict[str, object] = asdict(replace(config, formats={}, rtcp_path=None))
-    told["formats"] = {str(number): asdict(form) for number, form in config.formats.items()}
-    for name in ("rtx", "rtx_ssrcs"):
-        told[name] = {str(number): original for number, original in getattr(config, name).items()}
-    told["rtcp_path"] = None if path is None else _address(path)
-    return told
+    return asdict(replace(config, formats={}, rtcp_path=None)) | _plain(config)
+
+
+def _types(types: PayloadTypes) -> dict[str, object]:
+    """What was agreed on as JSON has it."""
+    return asdict(replace(types, formats={}, rtcp_path=None)) | _plain(types)
+
+
+def _plain(told: SessionConfig | PayloadTypes) -> dict[str, object]:
+    """What JSON cannot have as it is."""
+    return {
+        "formats": {str(number): asdict(form) for number, form in told.formats.items()},
+        "rtx": {str(number): original for number, original in told.rtx.items()},
+        "rtx_ssrcs": {str(number): original for number, original in told.rtx_ssrcs.items()},
+        "rtcp_path": None if told.rtcp_path is None else _address(told.rtcp_path),
+    }
 
 
 def configuration(told: Mapping[str, Any]) -> SessionConfig:
     """The configuration a capture begins with. Raises Malformed."""
     try:
         known = {name: told[name] for name in (field.name for field in fields(SessionConfig)) if name in told}
-        known["formats"] = {int(number): Format(**form) for number, form in told["formats"].items()}
-        for name in ("rtx", "rtx_ssrcs"):
-            known[name] = {int(number): int(original) for number, original in told.get(name, {}).items()}
-        for name in ("wrapped", "ulpfec"):
-            known[name] = tuple(int(number) for number in told.get(name, ()))
-        known["latency"] = Latency(**told["latency"])
-        path = told["rtcp_path"]
-        known["rtcp_path"] = None if path is None else UdpPath(path[0], tuple(path[1:]))
-        return SessionConfig(**known)
+        return SessionConfig(**known | _known(told) | {"latency": Latency(**told["latency"])})
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise Malformed("journal", f"configuration: {error}") from None
+
+
+def _known(told: Mapping[str, Any]) -> dict[str, Any]:
+    """What a configuration and an agreement have alike."""
+    path = told["rtcp_path"]
+    known: dict[str, Any] = {
+        "formats": {int(number): Format(**form) for number, form in told["formats"].items()},
+        "rtcp_path": None if path is None else UdpPath(path[0], tuple(path[1:])),
+        "fec": told.get("fec"),
+        "red": told.get("red"),
+    }
+    for name in ("rtx", "rtx_ssrcs"):
+        known[name] = {int(number): int(original) for number, original in told.get(name, {}).items()}
+    for name in ("wrapped", "ulpfec"):
+        known[name] = tuple(int(number) for number in told.get(name, ()))
+    return known

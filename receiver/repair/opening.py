@@ -14,7 +14,7 @@ from protocol import red
 from protocol.datagram import Batch
 from protocol.errors import ProtocolError
 from protocol.rtp import Headers
-from receiver.sources import Sources
+from receiver.sources import Known
 
 
 class Opened(NamedTuple):
@@ -30,7 +30,7 @@ class Opened(NamedTuple):
 class Opening:
     """`fec`: the payload type of repair packets, None: there are none; `reds`: those of RED."""
 
-    def __init__(self, fec: int | None, reds: Collection[int], sources: Sources) -> None:
+    def __init__(self, fec: int | None, reds: Collection[int], sources: Known) -> None:
         self._fec, self._sources = fec, sources
         self._is_red = np.isin(np.arange(128), [*reds])
         self.unmatched: Counter[str] = Counter()

@@ -13,7 +13,7 @@ from protocol.datagram import Batch
 from protocol.errors import ProtocolError
 from protocol.rtp import Headers
 from receiver.repair.repair import Repair
-from receiver.sources import Sources
+from receiver.sources import Known
 
 MAX_ASSOCIATED = 64
 """SSRCs of retransmissions that are remembered."""
@@ -23,7 +23,7 @@ class Retransmissions:
     """An RTX stream belongs to a media stream because the session's description says so (RFC 5576 FID), or because it
     brings what exactly one stream has asked for (RFC 4588 §5.3)."""
 
-    def __init__(self, payload_types: Mapping[int, int], ssrcs: Mapping[int, int], sources: Sources) -> None:
+    def __init__(self, payload_types: Mapping[int, int], ssrcs: Mapping[int, int], sources: Known) -> None:
         """`payload_types`: of retransmissions, with those of the originals (apt); `ssrcs`: likewise, where known."""
         self._apt = payload_types
         self._is_rtx = np.array([number in payload_types for number in range(128)])

@@ -20,7 +20,7 @@ from receiver.repair.holes import Holes
 from receiver.repair.recent import Rebuilt
 from receiver.repair.ulpfec import XorRebuilder
 from receiver.source import Source
-from receiver.sources import Sources
+from receiver.sources import Known
 from receiver.stream import Stream
 
 AHEAD, BEHIND = 1, 10
@@ -30,7 +30,7 @@ AHEAD, BEHIND = 1, 10
 class Ulp:
     """Of one session. `rebuild` False: its packets are places only."""
 
-    def __init__(self, payload_types: Collection[int], sources: Sources, *, rebuild: bool) -> None:
+    def __init__(self, payload_types: Collection[int], sources: Known, *, rebuild: bool) -> None:
         self._is_repair = np.isin(np.arange(128), [*payload_types])
         self._active = rebuild and bool(payload_types)
         self._sources = sources

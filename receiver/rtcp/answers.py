@@ -151,10 +151,10 @@ class Answers:
         return ((source, stream) for source in self._sources if (stream := source.playing) is not None)
 
     def path(self, source: Source) -> Hashable:
-        """Where the sender's RTCP comes from; before any came, where its media comes from (RFC 5761)."""
-        if self._fixed_path is not None:
-            return self._fixed_path
-        return source.path if source.rtcp_path is None else source.rtcp_path
+        """Where the sender's RTCP comes from; before any came, where it was agreed to go, or where its media comes from
+        (RFC 5761)."""
+        paths = self._fixed_path, source.rtcp_path, source.types.rtcp_path, source.path
+        return next((path for path in paths if path is not None), None)
 
     def _wanting(self) -> dict[Hashable, dict[int, Stream]]:
         """Streams that cannot go on without a key frame, by path and SSRC."""
