@@ -16,8 +16,11 @@ from protocol.sdp import (
     format_attributes,
     serialize,
 )
+from sender.paths import Path, TargetPaths
 from sender.transmit.stream import StreamConfig
-from sender.transport import TargetPaths
+
+Ports = tuple[int, int]
+"""of packets and of reports; the same where both share one."""
 
 
 def describe(target: TargetPaths, streams: Sequence[StreamConfig], *, cname: str, ttl: int, session_id: int) -> bytes:
@@ -25,7 +28,8 @@ def describe(target: TargetPaths, streams: Sequence[StreamConfig], *, cname: str
     host = str(target.address[0]).partition("%")[0]
     address_type = "IP6" if ":" in host else "IP4"
     scope = ttl if target.multicast and address_type == "IP4" else None
-    bundled = len({_port(target, stream.media) for stream in streams}) < len(streams)
+    ports = [_ports(target, stream.media) for stream in streams]
+    bundled = len({port for port, _ in ports}) < len(streams)
     group = (Attribute("group", "BUNDLE " + " ".join(stream.media for stream in streams)),) if bundled else ()
     return serialize(
         SessionDescription(
@@ -33,7 +37,9 @@ def describe(target: TargetPaths, streams: Sequence[StreamConfig], *, cname: str
             name="Steadycast",
             connection=Connection(host, address_type, scope),
             attributes=group,
-            media=tuple(_media(target, stream, cname, bundled) for stream in streams),
+            media=tuple(
+                describe_media(stream, pair, cname, mid=bundled) for stream, pair in zip(streams, ports, strict=True)
+            ),
         )
     )
 
@@ -47,9 +53,9 @@ def write_description(path: str, description: bytes) -> None:
         raise ResourceError(f"--sdp: cannot write {path}: {error.strerror}") from error
 
 
-def _media(target: TargetPaths, stream: StreamConfig, cname: str, bundled: bool) -> MediaDescription:
-    port = _port(target, stream.media)
-    rtcp = target.rtcp(stream.media).address
+def describe_media(stream: StreamConfig, ports: Ports, cname: str, *, mid: bool) -> MediaDescription:
+    """One stream; `mid`: it has to be told apart within a bundle."""
+    port, rtcp = ports
     formats = {
         stream.payload_type: RtpMap(stream.encoding, stream.clock_rate, stream.channels, stream.parameters),
     }
@@ -57,11 +63,11 @@ def _media(target: TargetPaths, stream: StreamConfig, cname: str, bundled: bool)
         apt = {"apt": str(stream.payload_type)}
         formats[stream.rtx_payload_type] = RtpMap(rtx.ENCODING, stream.clock_rate, parameters=apt)
     attributes = list(format_attributes(formats))
-    if rtcp == target.rtp(stream.media).address:
+    if rtcp == port:
         attributes.append(Attribute("rtcp-mux"))
-    elif rtcp[1] != port + 1:
-        attributes.append(Attribute("rtcp", str(rtcp[1])))
-    if bundled:
+    elif rtcp != port + 1:
+        attributes.append(Attribute("rtcp", str(rtcp)))
+    if mid:
         attributes.append(Attribute("mid", stream.media))
     if stream.media == "video":
         attributes.append(Attribute("framerate", f"{1e9 / stream.frame_interval:.4g}"))
@@ -78,5 +84,8 @@ def _media(target: TargetPaths, stream: StreamConfig, cname: str, bundled: bool)
     )
 
 
-def _port(target: TargetPaths, media: str) -> int:
-    return int(target.rtp(media).address[1])
+def _ports(target: TargetPaths, media: str) -> Ports:
+    rtp, rtcp = target.rtp(media), target.rtcp(media)
+    assert isinstance(rtp, Path)
+    assert isinstance(rtcp, Path)
+    return rtp.address[1], rtcp.address[1]

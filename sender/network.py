@@ -1,103 +1,79 @@
-"""The network thread: it alone touches transport and sessions. Feed, drain, send, sleep until something is due."""
+"""The network thread: it alone touches transport and sessions. Feed, drain, send, sleep until something is due.
+
+Destinations come and go while it runs; a turn looks only at those to whom something happened or is due.
+"""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections import deque
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from concurrent.futures import Future
+from typing import TypeVar
 
 from protocol import peer_report
 from protocol.datagram import Batch
 from protocol.errors import ProtocolError
-from sender.feed import Feed, Outbox
+from sender.agenda import Agenda
+from sender.destination import Destination
+from sender.journal import Journal
+from sender.paths import Path, TargetPaths
+from sender.programme import Programme
 from sender.session import Event as SessionEvent
 from sender.session import KeyFrameRequested, LossReported, PeerLeft, PeerReport, PeerSeen, RateLimited, SenderSession
-from sender.snapshot import Event, Snapshot, TargetSnapshot
-from sender.transmit.key_frames import KeyFrameGate
-from sender.transmit.rate import VideoRate
-from sender.transport import Path, Transport
+from sender.snapshot import Snapshot, TargetSnapshot
+from sender.transport import Transport
 
-_PUBLISH = 500_000_000  # ns between snapshots
-_QUIET = 3_000_000_000  # ns without a refusal after which somebody listens: systems send few, but one a second
-_MAX_EVENTS = 1000
-_FALL = 0.95
-"""of a limit, that is worth an event."""
-_MAX_REPORTS = 64
-"""of receivers, for each target."""
+_PUBLISH = 500_000_000
+"""ns between snapshots of few destinations;"""
+_OFTEN = 50
+"""of more than these, in proportion: a snapshot costs by their number."""
+_MAX_PAST = 1000
+"""destinations that are over and stay in the report; of more, only the number."""
 
-
-@dataclass(slots=True)
-class _Target:
-    name: str
-    session: SenderSession
-    first_sent: dict[Path, int] = field(default_factory=dict)
-    """media paths in use → since when, monotonic ns."""
-    last_sent: dict[Path, int] = field(default_factory=dict)
-    refusals: dict[Path, int] = field(default_factory=dict)
-    """media paths that refused → when they last did."""
-    reached: bool = False
-    """somebody answered, or took what was sent for a while without a refusal."""
-    peers: dict[int, dict[str, Any]] = field(default_factory=dict)
-    """receivers' reports, by SSRC."""
-    limits: dict[int, int] = field(default_factory=dict)
-    """bit/s of streams that are limited, as they were told: the highest since the last fall."""
-    losses: dict[int, float] = field(default_factory=dict)
-    """share of packets of a stream of sound that is lost and not repaired."""
-
-    def handle_sent(self, path: Path, now: int) -> None:
-        self.first_sent.setdefault(path, now)
-        self.last_sent[path] = now
-
-    def handle_refusal(self, path: Path, now: int) -> bool:
-        """True when this path did not refuse until now."""
-        before = self.refusals.get(path, 0)
-        self.reached |= now - max(before, self.first_sent.get(path, now)) > _QUIET
-        self.refusals[path] = now
-        return now - before > _QUIET
-
-    def refused(self) -> bool:
-        """Every path that media takes refuses it at present."""
-        return bool(self.last_sent) and all(
-            self.refusals.get(path, 0) > sent - _QUIET for path, sent in self.last_sent.items()
-        )
-
-    def snapshot(self, now: int) -> TargetSnapshot:
-        refused = self.refused()
-        peers = tuple(self.peers.values())
-        return TargetSnapshot(self.name, refused, self.reached or not refused, self.session.statistics(now), peers)
+T = TypeVar("T")
+Command = Callable[[int], None]
+"""Something to be done on the network thread; it is told the time."""
 
 
 class Network:
-    """Runs until every session has said goodbye. `close` and `snapshot` may be used from other threads."""
+    """Runs until every session has said goodbye; one that serves, until it is closed too. `call`, `ask`, `close` and
+    `snapshot` may be used from other threads, everything else only before `start` or within a command."""
 
     def __init__(
         self,
         transport: Transport,
-        sessions: Sequence[SenderSession],
-        outbox: Outbox,
-        feeds: Sequence[Feed[Any]],
+        programme: Programme,
         *,
         start: int,
         log: Callable[[str], None],
         verbose: bool = False,
         report: Callable[[Snapshot], Mapping[str, object]] | None = None,
+        serves: bool = False,
     ) -> None:
-        """A session for each of the transport's targets; a feed for each of their streams. `start`: monotonic ns;
-        `verbose`: every event is a line of the log; `report`: what receivers get for theirs."""
-        self._transport = transport
-        self._targets = [_Target(to.name, session) for to, session in zip(transport.targets, sessions, strict=True)]
-        self._outbox = outbox
-        self._feeds = feeds
-        self._gates = [KeyFrameGate() for _ in feeds]
-        self._rates = [None if feed.rate is None else VideoRate(feed.rate[0]) for feed in feeds]
+        """`start`: monotonic ns; `verbose`: every event is a line of the log; `report`: what receivers get for theirs;
+        `serves`: it waits for destinations when there are none, and the end of the media is the end of their sessions,
+        not its own."""
+        self.transport = transport
+        self.journal = Journal(start, log, verbose=verbose)
+        self.destinations: dict[int, Destination] = {}
+        """by their targets' keys, but for those that are over in a network that serves."""
+        self.ended: Callable[[Destination], None] = lambda _: None
+        """told of each one whose session is over, on the network thread."""
+        self._programme = programme
+        self._agenda = Agenda()
+        self._touched: set[int] = set()
+        self._open = 0
+        self._past: deque[TargetSnapshot] = deque(maxlen=_MAX_PAST)
         self._start = start
-        self._log = log
-        self._verbose = verbose
         self._report = report
-        self._events: list[Event] = []
+        self._serves = serves
+        self._commands: deque[Command] = deque()
         self._closing = threading.Event()
+        self._closed_all = False
+        self._said_over: Programme | None = None
+        """whose end has been announced."""
         self._next_snapshot = start
         self.snapshot = Snapshot(0.0)
         """of the last half second; the last one of all once `finished` is set."""
@@ -106,166 +82,242 @@ class Network:
         """what ended the thread before its time."""
         self._thread = threading.Thread(target=self._run, name="network", daemon=True)
 
+    # From other threads
+
     def start(self) -> None:
         """Begin; `finished` is set at the end."""
         self._thread.start()
 
+    def call(self, command: Command) -> None:
+        """Have something done on the network thread."""
+        self._commands.append(command)
+        self.transport.wake()
+
+    def ask(self, question: Callable[[int], T]) -> Future[T]:
+        """The answer that the network thread gives; a mistake in it is the asker's."""
+        answer: Future[T] = Future()
+
+        def command(now: int) -> None:
+            try:
+                answer.set_result(question(now))
+            except Exception as error:
+                answer.set_exception(error)
+
+        self.call(command)
+        return answer
+
     def close(self) -> None:
         """Send what is queued, announce the end, then finish."""
         self._closing.set()
-        self._transport.wake()
+        self.transport.wake()
+
+    # Commands
+
+    def add(self, to: TargetPaths, session: SenderSession, feeds: Sequence[int]) -> None:
+        """A destination, to which media goes from now on. `feeds`: of each of the session's streams, the one that it
+        comes from."""
+        self.destinations[to.key] = Destination(to, session, feeds)
+        self._touched.add(to.key)
+        self._open += 1
+
+    def play(self, key: int, *, playing: bool) -> None:
+        """Whether media goes to this destination. One that begins needs a key frame."""
+        destination = self.destinations.get(key)
+        if destination is None:
+            return
+        destination.playing = playing
+        if playing:
+            for feed in destination.feeds:
+                self._programme.request_key_frame(feed)
+
+    def end(self, key: int, now: int, *, gone: bool = False) -> None:
+        """Say goodbye to this destination; `gone`: nobody is there to acknowledge it."""
+        destination = self.destinations.get(key)
+        if destination is not None:
+            destination.playing = False
+            destination.session.close(now)
+            if gone:
+                destination.session.handle_unreachable(now)
+            self._touched.add(key)
+
+    def receive(self, key: int, datagrams: Sequence[bytes], path: Hashable, now: int) -> None:
+        """Datagrams that came another way than through the transport's sockets."""
+        self._hand_in(key, Batch.of(datagrams, now, path), now)
+
+    def change(self, programme: Programme) -> None:
+        """Send something else from now on."""
+        self._programme = programme
+
+    # The loop
 
     def _run(self) -> None:
         try:
             arrived: list[tuple[int, Batch]] = []
-            while not all(target.session.closed for target in self._targets):
+            while not self._over():
                 deadline = self._turn(arrived, time.monotonic_ns())
-                arrived = self._transport.wait(deadline - time.monotonic_ns())
+                arrived = self.transport.wait(deadline - time.monotonic_ns())
         except Exception as error:  # a mistake in the program: said by whoever waits for `finished`
             self.error = f"internal error: {type(error).__name__}: {error}"
         finally:
             self._publish(time.monotonic_ns())
             self.finished.set()
 
+    def _over(self) -> bool:
+        return not self._open and (self._closed_all or not self._serves)
+
     def _turn(self, arrived: Sequence[tuple[int, Batch]], now: int) -> int:
         """One round of the loop; returns when the next is due, monotonic ns."""
-        closing = self._closing.is_set() or self._outbox.ended
-        for stream, unit in self._outbox.take():
-            if unit.key_frame:
-                self._gates[stream].key_frame()
-            for target in self._targets:
-                target.session.send(stream, unit, now)
-        for index, batch in arrived:
-            self._targets[index].session.handle_datagrams(batch, now)
-        for target in self._targets:
-            if closing:
-                target.session.close(now)
-            target.session.handle_timeout(now)
-            self._drain(target, now)
+        while self._commands:
+            self._commands.popleft()(now)
+        over = self._programme.ended and self._programme is not self._said_over
+        self._feed(now)
+        for key, batch in arrived:
+            self._hand_in(key, batch, now)
+        if over or (self._closing.is_set() and not self._closed_all):
+            self._end_all(now)
+        self._touched.update(self._agenda.take(now))
+        touched, self._touched = self._touched, set()
+        for key in touched:
+            if (destination := self.destinations.get(key)) is not None:
+                self._attend(destination, now)
         self._handle_refusals(now)
-        self._ask_for_key_frames(now)
+        self._programme.ask(now)
         if now >= self._next_snapshot:
             self._publish(now)
         return self._next_time()
 
-    def _drain(self, target: _Target, now: int) -> None:
-        output = target.session.poll(now)
+    def _feed(self, now: int) -> None:
+        for feed, unit in self._programme.take():
+            for key, destination in self.destinations.items():
+                if destination.playing and (stream := destination.stream(feed)) is not None:
+                    destination.session.send(stream, unit, now)
+                    self._touched.add(key)
+
+    def _hand_in(self, key: int, batch: Batch, now: int) -> None:
+        destination = self.destinations.get(key)
+        if destination is not None:
+            destination.heard = now
+            destination.session.handle_datagrams(batch, now)
+            self._touched.add(key)
+
+    def _end_all(self, now: int) -> None:
+        """The media have ended, or the program is to."""
+        self._closed_all = self._closing.is_set()
+        if self._programme.ended:
+            self._said_over = self._programme
+        for key, destination in self.destinations.items():
+            if destination.playing or self._closed_all:
+                self.end(key, now)
+
+    def _attend(self, destination: Destination, now: int) -> None:
+        session, key = destination.session, destination.to.key
+        was_closed = session.closed
+        session.handle_timeout(now)
+        self._drain(destination, now)
+        self._agenda.set(key, session.next_timeout())
+        if session.closed and not was_closed:
+            self._open -= 1
+            if self._serves:
+                self._remove(destination, now)
+
+    def _remove(self, destination: Destination, now: int) -> None:
+        key = destination.to.key
+        del self.destinations[key]
+        self._past.append(destination.snapshot(now))
+        self._programme.forget(key)
+        self.ended(destination)
+
+    def _drain(self, destination: Destination, now: int) -> None:
+        output = destination.session.poll(now)
         for transmission in output.transmissions:
-            unsent = self._transport.send(transmission)
+            unsent = self.transport.send(transmission)
             if unsent:
-                target.session.handle_unsent(unsent)
+                destination.session.handle_unsent(unsent)
             path = transmission.path
             if isinstance(path, Path) and path.media:
-                target.handle_sent(path, now)
+                destination.handle_sent(path, now)
         for event in output.events:
-            self._handle_event(target, event, now)
+            self._handle_event(destination, event, now)
 
     def _next_time(self) -> int:
-        times = [self._next_snapshot]
-        times += [time for target in self._targets if (time := target.session.next_timeout()) is not None]
-        times += [time for gate in self._gates if (time := gate.next_time()) is not None]
-        return min(times)
+        if self._commands:
+            return 0
+        times = (self._next_snapshot, self._agenda.next_time(), self._programme.next_time())
+        return min(time for time in times if time is not None)
 
-    def _handle_event(self, target: _Target, event: SessionEvent, now: int) -> None:
+    # What receivers say
+
+    def _handle_event(self, destination: Destination, event: SessionEvent, now: int) -> None:
+        name, key = destination.name, destination.to.key
         match event:
             case KeyFrameRequested(stream, why):
-                self._gates[stream].request()
-                self._note(now, "key_frame_request", f"{why} at {target.name}")
+                self._programme.request_key_frame(destination.feeds[stream])
+                self.journal.note(now, "key_frame_request", f"{why} at {name}")
             case RateLimited():
-                self._limit(target, event, now)
+                self._limit(destination, event, now)
             case LossReported(stream, share):
-                target.losses[stream] = share
-                self._feeds[stream].expect_loss(max(each.losses.get(stream, 0.0) for each in self._targets))
+                self._programme.lose(destination.feeds[stream], key, share)
             case PeerSeen(ssrc):
-                target.reached = True
-                self._note(now, "peer_seen", f"{ssrc:#010x} at {target.name}", f"{target.name} answers")
+                destination.reached = True
+                self.journal.note(now, "peer_seen", f"{ssrc:#010x} at {name}", f"{name} answers")
             case PeerReport():
-                self._handle_report(target, event, now)
+                self._handle_report(destination, event, now)
             case PeerLeft(ssrc, reason):
                 because = f": {reason}" if reason else ""
-                line = f"{target.name} says goodbye{because}"
-                self._note(now, "peer_left", f"{ssrc:#010x} at {target.name}{because}", line)
+                line = f"{name} says goodbye{because}"
+                self.journal.note(now, "peer_left", f"{ssrc:#010x} at {name}{because}", line)
 
-    def _limit(self, target: _Target, event: RateLimited, now: int) -> None:
-        """Only pictures follow, and only if they are encoded here."""
-        feed, rate = self._feeds[event.stream], self._rates[event.stream]
-        self._tell_limit(target, event, now, follows=rate is not None)
-        if feed.rate is None or rate is None:
-            return
-        rate.limit(target.name, event.bitrate)
-        if (bitrate := rate.take()) is not None:
-            feed.rate[1](bitrate)
+    def _limit(self, destination: Destination, event: RateLimited, now: int) -> None:
+        feed = destination.feeds[event.stream]
+        said = destination.note_limit(event, follows=self._programme.follows(feed))
+        if said is not None:
+            self.journal.note(now, "rate", *said)
+        self._programme.limit(feed, destination.to.key, event.bitrate)
 
-    def _tell_limit(self, target: _Target, event: RateLimited, now: int, *, follows: bool) -> None:
-        """Its beginning, each fall worth a word, and its end."""
-        told, bitrate = target.limits.get(event.stream), event.bitrate
-        if bitrate is None:
-            if told is not None:
-                del target.limits[event.stream]
-                self._note(
-                    now, "rate", f"no limit any more at {target.name}", f"{target.name} takes all of the video again"
-                )
-            return
-        target.limits[event.stream] = bitrate if told is None else max(told, bitrate)
-        if told is not None and bitrate > _FALL * told:
-            return
-        target.limits[event.stream] = bitrate
-        takes = f"{target.name} takes {bitrate / 1000:.0f} kbit/s of the video: {event.why}"
-        takes += "" if follows else "; what is copied cannot follow"
-        self._note(now, "rate", takes, takes if told is None else None)
-
-    def _handle_report(self, target: _Target, event: PeerReport, now: int) -> None:
+    def _handle_report(self, destination: Destination, event: PeerReport, now: int) -> None:
         """A receiver has said how it went, and is told the same from here."""
         try:
             report = peer_report.unpack(event.data)
         except ProtocolError as error:
-            self._note(now, "peer_report", f"{event.ssrc:#010x} at {target.name}: {error}")
+            self.journal.note(now, "peer_report", f"{event.ssrc:#010x} at {destination.name}: {error}")
         else:
-            if event.ssrc in target.peers or len(target.peers) < _MAX_REPORTS:
-                target.peers[event.ssrc] = report
-        self._publish(now)
-        target.session.offer_report(event.ssrc, self._own_report(target.session.report_limit), now)
+            destination.keep_report(event.ssrc, report)
+        limit = destination.session.report_limit
+        destination.session.offer_report(event.ssrc, self._report_for(destination, limit, now), now)
 
-    def _own_report(self, limit: int) -> bytes | None:
-        """For a receiver; None when there is none, or none that small."""
+    def _report_for(self, destination: Destination, limit: int, now: int) -> bytes | None:
+        """What a receiver is told: of what goes to its own address. None when there is none, or none that small."""
         if self._report is None:
             return None
         try:
-            return peer_report.pack(self._report(self.snapshot), limit)
+            return peer_report.pack(self._report(self._snapshot([destination.snapshot(now)], now)), limit)
         except ValueError:
             return None
 
     def _handle_refusals(self, now: int) -> None:
-        for refusal in self._transport.unreachable():
-            path, target = refusal.path, self._targets[refusal.path.target]
-            if not path.media:
+        for refusal in self.transport.unreachable():
+            path, destination = refusal.path, self.destinations.get(refusal.path.target)
+            if destination is None or not path.media:
                 continue
-            if target.handle_refusal(path, now):
-                where = f"{target.name} (port {path.address[1]}: {refusal.why})"
-                gone = target.session.closed  # it has heard the goodbye, and need not listen any more
-                self._note(now, "unreachable", where, None if gone else f"nobody listens at {where}; still sending")
-            if target.refused():
-                target.session.handle_unreachable(now)
-
-    def _ask_for_key_frames(self, now: int) -> None:
-        for gate, feed in zip(self._gates, self._feeds, strict=True):
-            if gate.take(now):
-                feed.request_key_frame()
-
-    def _note(self, now: int, kind: str, why: str, line: str | None = None) -> None:
-        """Into the report, and to the person when there is a line; a flood of events is cut off."""
-        if len(self._events) >= _MAX_EVENTS:
-            return
-        self._events.append(Event((now - self._start) / 1e9, kind, why))
-        if line is not None or self._verbose:
-            self._log(line or f"{kind.replace('_', ' ')}: {why}")
+            if destination.handle_refusal(path, now):
+                where = f"{destination.name} (port {path.address[1]}: {refusal.why})"
+                gone = destination.session.closed  # it has heard the goodbye, and need not listen any more
+                line = None if gone else f"nobody listens at {where}; still sending"
+                self.journal.note(now, "unreachable", where, line)
+            if destination.refused():
+                destination.session.handle_unreachable(now)
+                self._touched.add(destination.to.key)
 
     def _publish(self, now: int) -> None:
-        self._next_snapshot = now + _PUBLISH
-        self.snapshot = Snapshot(
+        self._next_snapshot = now + _PUBLISH * (1 + len(self.destinations) // _OFTEN)
+        present = [destination.snapshot(now) for destination in self.destinations.values()]
+        self.snapshot = self._snapshot([*self._past, *present], now)
+
+    def _snapshot(self, targets: Sequence[TargetSnapshot], now: int) -> Snapshot:
+        return Snapshot(
             (now - self._start) / 1e9,
-            tuple(target.snapshot(now) for target in self._targets),
-            tuple(feed.snapshot() for feed in self._feeds),
-            dict(self._transport.errors),
-            tuple(self._events),
+            tuple(targets),
+            self._programme.snapshot(),
+            dict(self.transport.errors),
+            self.journal.events(),
         )

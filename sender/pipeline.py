@@ -23,12 +23,14 @@ from sender.feed import Feed, Outbox
 from sender.load import begin
 from sender.media import AudioEncoder, AudioSource, EncodedSource, VideoSource
 from sender.network import Network
+from sender.paths import TargetPaths
+from sender.programme import Programme
 from sender.report import report
 from sender.session import SenderSession
 from sender.snapshot import Snapshot
 from sender.sources import Sources, frame_rate, open_sources
 from sender.transmit.stream import StreamConfig
-from sender.transport import TargetPaths, Transport
+from sender.transport import Transport
 
 _SECOND = 1_000_000_000
 _SWITCH_INTERVAL_S = 0.0005
@@ -274,9 +276,11 @@ def _connect(
     feeds = [feed for feed, _ in plan]
     outbox = Outbox(len(feeds), transport.wake)
     network = Network(
-        transport, sessions, outbox, feeds, start=now, log=log, verbose=bool(config.verbose),
+        transport, Programme(outbox, feeds), start=now, log=log, verbose=bool(config.verbose),
         report=lambda snapshot: report(snapshot, config.given, None),
     )  # fmt: skip
+    for target, session in zip(transport.targets, sessions, strict=True):
+        network.add(target, session, range(len(feeds)))
     network.start()
     for index, feed in enumerate(feeds):
         feed.start(outbox, index)

@@ -18,37 +18,50 @@ _SEND_BUFFER = 1 << 20
 _ANY = {socket.AF_INET: "0.0.0.0", socket.AF_INET6: "::"}
 
 
-def open_socket(config: SenderConfig, family: int, destination: SocketAddress, port: int = 0) -> socket.socket:
-    """A non-blocking socket for datagrams to `destination`, bound to a local port (0: any)."""
+def open_socket(
+    config: SenderConfig, family: int, destination: SocketAddress | None, port: int = 0, host: str | None = None
+) -> socket.socket:
+    """A non-blocking socket for datagrams to `destination` (None: to many, none of them a group), bound to a local port
+    (0: any) of `host` (None: as the configuration says)."""
     opened = socket.socket(family, socket.SOCK_DGRAM)
     try:
         opened.setblocking(False)
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
         _ask_for_refusals(opened)
         _set_dscp(opened, config.dscp)
-        if is_multicast(destination):
+        if destination is not None and is_multicast(destination):
             _set_multicast(opened, config)
         elif config.interface is not None:
             _bind_to_interface(opened, config.interface)
         if family == socket.AF_INET6:
             opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        _bind(opened, config.bind, port)
+        _bind(opened, host or config.bind, port)
     except BaseException:
         opened.close()
         raise
     return opened
 
 
-def open_pair(config: SenderConfig, family: int, destination: SocketAddress) -> tuple[socket.socket, socket.socket]:
-    """Sockets for RTP and RTCP: an even local port and the odd one above (RFC 3550 §11) where two such are free."""
+def open_pair(
+    config: SenderConfig, family: int, destination: SocketAddress | None, host: str | None = None, port: int = 0
+) -> tuple[socket.socket, socket.socket]:
+    """Sockets for RTP and RTCP: `port` and the one above; 0: an even one and the odd one above (RFC 3550 §11) where two
+    such are free."""
+    if port:
+        rtp = open_socket(config, family, destination, port, host)
+        try:
+            return rtp, open_socket(config, family, destination, port + 1, host)
+        except ResourceError:
+            rtp.close()
+            raise
     for _ in range(32):
-        rtp = open_socket(config, family, destination)
+        rtp = open_socket(config, family, destination, host=host)
         port = rtp.getsockname()[1]
         if port % 2 == 0:
             with contextlib.suppress(ResourceError):
-                return rtp, open_socket(config, family, destination, port + 1)
+                return rtp, open_socket(config, family, destination, port + 1, host)
         rtp.close()
-    return open_socket(config, family, destination), open_socket(config, family, destination)
+    return open_socket(config, family, destination, host=host), open_socket(config, family, destination, host=host)
 
 
 def segments_supported(opened: socket.socket) -> bool:

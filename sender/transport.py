@@ -1,7 +1,8 @@
 """The sender's UDP sockets: datagrams out in batches, RTCP in, refusals by ICMP told apart by destination.
 
 Each target has sockets of its own: one when all its media share a port, a pair (RTP, RTCP) in the classical layout.
-They stay unconnected, because RTCP may come back from another port than media goes to.
+They stay unconnected, because RTCP may come back from another port than media goes to. Receivers that come by
+themselves share a pair.
 
 One call can hand over many datagrams (UDP_SEGMENT), but a capture on the sending machine, and on its loopback, then
 shows them as one. So that is done where it pays: above some thousand packets a second.
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import os
 import select
 import selectors
@@ -22,7 +24,9 @@ from dataclasses import dataclass, field
 
 from protocol.datagram import Batch, Transmission
 from protocol.errors import UsageError
+from sender.clients import Clients, Track
 from sender.config import SenderConfig, Target
+from sender.paths import Channel, Path, TargetPaths
 from sender.resolve import SocketAddress, is_multicast, resolve
 from sender.sockets import SOL_UDP, UDP_SEGMENT, open_pair, open_socket, segments_supported
 
@@ -42,45 +46,6 @@ _NO_SEGMENTS = frozenset({errno.EIO, errno.EINVAL, errno.EMSGSIZE, errno.EOPNOTS
 
 
 @dataclass(frozen=True, slots=True)
-class Path:
-    """Where datagrams of one kind go; opaque to sessions."""
-
-    target: int
-    """index in SenderConfig.targets."""
-    socket: int
-    """index among the transport's sockets."""
-    address: SocketAddress
-    media: bool
-    """RTP goes there, not RTCP alone."""
-
-
-@dataclass(frozen=True, slots=True)
-class TargetPaths:
-    """One target, resolved."""
-
-    name: str
-    address: SocketAddress
-    multicast: bool
-    audio: Path
-    audio_rtcp: Path
-    video: Path
-    video_rtcp: Path
-
-    def comes_from(self, address: object) -> bool:
-        """Whether datagrams from this socket address are of who media goes to; of a group, anybody may be."""
-        anybody = self.multicast or self.address[0] in ("0.0.0.0", "::")
-        return anybody or (isinstance(address, tuple) and address[0] == self.address[0])
-
-    def rtp(self, media: str) -> Path:
-        """Where packets of "audio" or "video" go."""
-        return self.audio if media == "audio" else self.video
-
-    def rtcp(self, media: str) -> Path:
-        """Where reports about them go."""
-        return self.audio_rtcp if media == "audio" else self.video_rtcp
-
-
-@dataclass(frozen=True, slots=True)
 class Unreachable:
     """The network said that nobody listens at the path's address, or that no way leads there."""
 
@@ -88,12 +53,26 @@ class Unreachable:
     why: str
 
 
+@dataclass(frozen=True, slots=True)
+class SharedPorts:
+    """A pair of sockets for receivers that come by themselves."""
+
+    rtp: int
+    """key of the socket."""
+    rtcp: int
+    ports: tuple[int, int]
+    family: int
+
+
 @dataclass(slots=True)
 class _Socket:
+    key: int
     socket: socket.socket
-    target: int
+    target: int | None
+    """None: many share it."""
     segments: bool
-    paths: list[Path] = field(default_factory=list)
+    paths: dict[tuple[str, int], set[Path]] = field(default_factory=dict)
+    """of media and reports, by where they lead."""
 
 
 class _PacketRate:
@@ -114,12 +93,15 @@ class _PacketRate:
 
 
 class Transport:
-    """All sockets of a run. Only `wake` may be called from another thread."""
+    """All sockets of a run. Only `wake` and `new_key` may be called from another thread."""
 
     def __init__(self, config: SenderConfig) -> None:
         """Raises UsageError for what does not exist and ResourceError for what the system refuses."""
         self._config = config
-        self._sockets: list[_Socket] = []
+        self._sockets: dict[int, _Socket] = {}
+        self._keys, self._socket_keys = itertools.count(), itertools.count()
+        self._paths: dict[int, set[Path]] = {}
+        """of each target."""
         self._unreachable: dict[Path, str] = {}
         self._rate = _PacketRate()
         self._waker, self._awakened = socket.socketpair()
@@ -127,10 +109,13 @@ class Transport:
         self._awakened.setblocking(False)
         self._selector = _selector(self._awakened.fileno())
         self._selector.register(self._awakened, selectors.EVENT_READ)
+        self._clients = Clients(self._move)
         self.errors: dict[str, int] = {}
         """datagrams that the system did not take, by the name of its error."""
+        self.strangers = 0
+        """datagrams at shared ports from nobody who is known."""
         try:
-            self.targets = tuple(self._open(index, target) for index, target in enumerate(config.targets))
+            self.targets = tuple(self.open(target) for target in config.targets)
         except BaseException:
             self.close()
             raise
@@ -138,11 +123,18 @@ class Transport:
     def close(self) -> None:
         """Close every socket; datagrams handed over before still leave."""
         self._selector.close()
-        for opened in (self._waker, self._awakened, *(each.socket for each in self._sockets)):
+        for opened in (self._waker, self._awakened, *(each.socket for each in self._sockets.values())):
             opened.close()
 
-    def _open(self, index: int, target: Target) -> TargetPaths:
-        config = self._config
+    def new_key(self) -> int:
+        """One that no target has yet."""
+        return next(self._keys)
+
+    # Targets with sockets of their own
+
+    def open(self, target: Target) -> TargetPaths:
+        """Raises UsageError for what does not exist and ResourceError for what the system refuses."""
+        config, key = self._config, self.new_key()
         family_wanted = config.family
         if not family_wanted and config.bind is not None:
             family_wanted = 4 if resolve(config.bind, 0, 0)[0] == socket.AF_INET else 6
@@ -151,38 +143,90 @@ class Transport:
             raise UsageError(
                 f"rtp://{target.host}:{target.port} needs four ports from there on; choose one below 65533"
             )
-        if target.classical:
-            rtp, rtcp = (self._add(each, index) for each in open_pair(config, family, address))
-        else:
-            rtp = rtcp = self._add(open_socket(config, family, address), index)
-
-        def path(on: int, offset: int, media: bool) -> Path:
-            port = target.port + (offset if target.classical else 0)
-            to = (address[0], port, *address[2:])
-            if not media and config.rtcp_to is not None:
-                to = resolve(*config.rtcp_to, 4 if family == socket.AF_INET else 6)[1]
-            made = Path(index, on, to, media or not target.classical)
-            if made not in self._sockets[on].paths:
-                self._sockets[on].paths.append(made)
-            return made
-
         name = f"[{target.host}]:{target.port}" if ":" in target.host else f"{target.host}:{target.port}"
+        if not target.classical:
+            rtp = self._add(open_socket(config, family, address), key)
+            path = self._path(key, rtp, address, media=True)
+            reports = path if config.rtcp_to is None else self._path(key, rtp, self._rtcp_to(family), media=True)
+            both = {"audio": (path, reports), "video": (path, reports)}
+            return TargetPaths(key, name, address, is_multicast(address), both)
+        rtp, rtcp = (self._add(each, key) for each in open_pair(config, family, address))
+
+        def pair(offset: int) -> tuple[Path, Path]:
+            above = (address[0], target.port + offset + 1, *address[2:])
+            return (
+                self._path(key, rtp, (address[0], target.port + offset, *address[2:]), media=True),
+                self._path(key, rtcp, above if config.rtcp_to is None else self._rtcp_to(family), media=False),
+            )
+
         return TargetPaths(
-            f"rtp://{name}" if target.classical else name, address, is_multicast(address),
-            audio=path(rtp, 2, True), audio_rtcp=path(rtcp, 3, False),
-            video=path(rtp, 0, True), video_rtcp=path(rtcp, 1, False),
+            key, f"rtp://{name}", address, is_multicast(address), {"audio": pair(2), "video": pair(0)}
         )  # fmt: skip
 
-    def _add(self, opened: socket.socket, target: int) -> int:
-        self._sockets.append(_Socket(opened, target, segments_supported(opened)))
-        self._selector.register(opened, selectors.EVENT_READ, self._sockets[-1])
-        return len(self._sockets) - 1
+    def release(self, key: int) -> None:
+        """Close what a target has, or had at shared ports."""
+        self._clients.remove(key)
+        for path in self._paths.pop(key, set()):
+            self._unlist(path)
+        for each in [each for each in self._sockets.values() if each.target == key]:
+            self._selector.unregister(each.socket)
+            each.socket.close()
+            del self._sockets[each.key]
+
+    def _rtcp_to(self, family: int) -> SocketAddress:
+        assert self._config.rtcp_to is not None
+        return resolve(*self._config.rtcp_to, 4 if family == socket.AF_INET else 6)[1]
+
+    # Targets that share
+
+    def share(self, host: str | None, family: int, port: int = 0) -> SharedPorts:
+        """A pair of ports for all receivers that come to this address of ours; `port`: the first, 0: any."""
+        rtp, rtcp = open_pair(self._config, family, None, host, port)
+        keys = self._add(rtp, None), self._add(rtcp, None)
+        return SharedPorts(*keys, (rtp.getsockname()[1], rtcp.getsockname()[1]), family)
+
+    def welcome(self, key: int, tracks: Sequence[Track]) -> None:
+        """A receiver at shared ports."""
+        for path in (path for track in tracks for path in (track.rtp, track.rtcp)):
+            self._list(path)
+        self._clients.add(key, tracks)
+
+    def _move(self, path: Path, to: SocketAddress) -> None:
+        self._unlist(path)
+        path.address = to
+        self._list(path)
+
+    # Sockets
+
+    def _add(self, opened: socket.socket, target: int | None) -> int:
+        key = next(self._socket_keys)
+        self._sockets[key] = _Socket(key, opened, target, segments_supported(opened))
+        self._selector.register(opened, selectors.EVENT_READ, self._sockets[key])
+        return key
+
+    def _path(self, target: int, on: int, address: SocketAddress, *, media: bool) -> Path:
+        path = Path(target, on, address, media)
+        self._list(path)
+        return path
+
+    def _list(self, path: Path) -> None:
+        self._paths.setdefault(path.target, set()).add(path)
+        self._sockets[path.socket].paths.setdefault(path.address[:2], set()).add(path)
+
+    def _unlist(self, path: Path) -> None:
+        paths = self._sockets[path.socket].paths
+        there = paths.get(path.address[:2], set())
+        there.discard(path)
+        if not there:
+            paths.pop(path.address[:2], None)
 
     # Out
 
     def send(self, transmission: Transmission) -> list[bytes]:
-        """Hand the datagrams over in their order; returns those that the system did not take."""
+        """Hand the datagrams over in their order; returns those that the system, or the connection, did not take."""
         path = transmission.path
+        if isinstance(path, Channel):
+            return list(path.hand_over(path.number, transmission.datagrams))
         assert isinstance(path, Path)
         each = self._sockets[path.socket]
         batched = self._rate.high(len(transmission.datagrams), time.monotonic_ns()) and each.segments
@@ -221,17 +265,17 @@ class Transport:
     def wait(self, timeout: int | None) -> list[tuple[int, Batch]]:
         """Sleep until a datagram comes, `wake` is called or `timeout` ns pass (None: no limit).
 
-        Returns (index of the target, what came from it) in batches stamped with monotonic ns.
+        Returns (key of the target, what came from it) in batches stamped with monotonic ns.
         """
         ready = self._selector.select(None if timeout is None else max(0, timeout) / 1e9)
         now = time.monotonic_ns()
-        batches = []
+        batches: list[tuple[int, Batch]] = []
         for key, _ in ready:
             each = key.data
             if each is None:
                 _empty(self._awakened)
             else:
-                batches += [(each.target, batch) for batch in self._receive(each, now)]
+                batches += self._receive(each, now)
         return batches
 
     def wake(self) -> None:
@@ -244,26 +288,33 @@ class Transport:
         found, self._unreachable = self._unreachable, {}
         return [Unreachable(path, why) for path, why in found.items()]
 
-    def _receive(self, each: _Socket, now: int) -> Iterator[Batch]:
-        """Batches of datagrams that share a sender."""
+    def _receive(self, each: _Socket, now: int) -> Iterator[tuple[int, Batch]]:
+        for source, datagrams in self._read(each):
+            key = self._clients.find(each.key, source, datagrams) if each.target is None else each.target
+            if key is None:
+                self.strangers += len(datagrams)
+            else:
+                yield key, Batch.of(datagrams, now, source)
+
+    def _read(self, each: _Socket) -> Iterator[tuple[SocketAddress, list[bytes]]]:
+        """Runs of datagrams that share a sender."""
         pending: list[bytes] = []
         source: SocketAddress | None = None
         for _ in range(_DRAIN):
             try:
                 data, address = each.socket.recvfrom(65_536)
             except OSError as error:
-                if error.errno in _BUSY:
-                    self._read_refusals(each)
-                    break
                 self._read_refusals(each)
+                if error.errno in _BUSY:
+                    break
                 continue
-            if address != source and pending:
-                yield Batch.of(pending, now, source)
+            if source is not None and address != source:
+                yield source, pending
                 pending = []
             source = address
             pending.append(data)
-        if pending:
-            yield Batch.of(pending, now, source)
+        if source is not None:
+            yield source, pending
 
     def _read_refusals(self, each: _Socket) -> None:
         """Empty the socket's error queue: each entry carries the address that was tried (ip(7), IP_RECVERR)."""
@@ -277,9 +328,8 @@ class Transport:
                     continue
                 number = _EXTENDED_ERROR.unpack_from(data)[0]
                 if number in _UNREACHABLE:
-                    for path in each.paths:
-                        if path.address[:2] == address[:2]:
-                            self._unreachable[path] = os.strerror(number)
+                    for path in each.paths.get(address[:2], ()):
+                        self._unreachable[path] = os.strerror(number)
 
 
 def _runs(datagrams: Sequence[bytes], limit: int) -> Iterator[list[bytes]]:

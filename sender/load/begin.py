@@ -18,9 +18,11 @@ from sender.load.search import Search
 from sender.load.session import LoadSession
 from sender.load.traffic import Traffic
 from sender.network import Network
+from sender.paths import TargetPaths
+from sender.programme import Programme
 from sender.report import report as own_report
 from sender.transmit.stream import StreamConfig
-from sender.transport import TargetPaths, Transport
+from sender.transport import Transport
 
 _FILLER = 65_536
 _FRAME_RATE = 30.0
@@ -46,9 +48,11 @@ def connect(config: SenderConfig, load: Load, transport: Transport, log: Log) ->
         for target in transport.targets
     ]  # fmt: skip
     network = Network(
-        transport, sessions, Outbox(1, transport.wake), (), start=now, log=log, verbose=config.verbose > 0,
+        transport, Programme(Outbox(1, transport.wake), ()), start=now, log=log, verbose=config.verbose > 0,
         report=lambda snapshot: conclude(load, sessions, 0, own_report(snapshot, config.given, None))[1],
     )  # fmt: skip
+    for target, session in zip(transport.targets, sessions, strict=True):
+        network.add(target, session, (0,))
     network.start()
     return network, sessions
 

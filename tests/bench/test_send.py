@@ -48,7 +48,7 @@ def bare(opened: socket.socket, target: Target) -> Callable[[], int]:
 
 def transport_alone(transport: Transport) -> Callable[[], int]:
     """Ready datagrams through the transport, 64 at a time."""
-    transmission = Transmission([bytes(PAYLOAD)] * 64, transport.targets[0].video)
+    transmission = Transmission([bytes(PAYLOAD)] * 64, transport.targets[0].rtp("video"))
 
     def send() -> int:
         transport.send(transmission)
@@ -59,7 +59,7 @@ def transport_alone(transport: Transport) -> Callable[[], int]:
 
 def whole_path(transport: Transport) -> Callable[[], int]:
     """Frames through packetizer, pacer, session and transport."""
-    path = transport.targets[0].video
+    path = transport.targets[0].rtp("video")
     config = StreamConfig("video", "H264", 96, 90_000, 1, 33_333_333, 20_000_000, rtp_path=path, rtcp_path=path)
     now = time.monotonic_ns()
     session = SenderSession((config,), cname="bench", now=now, wall=time.time_ns(), random=Random(1))

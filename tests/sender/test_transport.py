@@ -65,13 +65,13 @@ def free_block() -> int:
 def test_datagrams_arrive_whole_and_in_order(host: str) -> None:
     with listening(host) as peer, sending(Target(host, port_of(peer))) as transport:
         datagrams = [bytes([n]) * size for n, size in enumerate([1200, 1200, 700, 1200, 1, 1100, 1100])]
-        assert transport.send(Transmission(datagrams, transport.targets[0].video)) == []
+        assert transport.send(Transmission(datagrams, transport.targets[0].rtp("video"))) == []
         assert [peer.recv(2048) for _ in datagrams] == datagrams
 
 
 def test_large_batches_at_a_high_rate_arrive_as_separate_datagrams() -> None:
     with listening() as peer, sending(Target("127.0.0.1", port_of(peer))) as transport:
-        path = transport.targets[0].video
+        path = transport.targets[0].rtp("video")
         sent = []
         end = time.monotonic() + 0.3  # long enough for the transport to see the rate
         for number in range(100_000):
@@ -89,7 +89,7 @@ def test_what_comes_back_is_handed_out_by_target() -> None:
         peers = [stack.enter_context(listening()) for _ in range(2)]
         transport = stack.enter_context(sending(*(Target("127.0.0.1", port_of(peer)) for peer in peers)))
         for index, peer in enumerate(peers):
-            transport.send(Transmission([b"media"], transport.targets[index].video))
+            transport.send(Transmission([b"media"], transport.targets[index].rtp("video")))
             _, address = peer.recvfrom(100)
             peer.sendto(b"answer %d" % index, address)
         answers = {}
@@ -107,7 +107,9 @@ def test_the_classical_layout_uses_four_ports_from_an_even_and_the_next_odd_one(
         transport = stack.enter_context(sending(Target("127.0.0.1", first, classical=True)))
         to = transport.targets[0]
         sources = []
-        for peer, path in zip(peers, (to.video, to.video_rtcp, to.audio, to.audio_rtcp), strict=True):
+        for peer, path in zip(
+            peers, (to.rtp("video"), to.rtcp("video"), to.rtp("audio"), to.rtcp("audio")), strict=True
+        ):
             transport.send(Transmission([b"x"], path))
             sources.append(peer.recvfrom(10)[1][1])
         assert sources[0] == sources[2]
@@ -120,14 +122,14 @@ def test_reports_go_elsewhere_when_asked() -> None:
         peer, reports = (stack.enter_context(listening()) for _ in range(2))
         elsewhere = ("127.0.0.1", port_of(reports))
         transport = stack.enter_context(sending(Target("127.0.0.1", port_of(peer)), rtcp_to=elsewhere))
-        transport.send(Transmission([b"report"], transport.targets[0].video_rtcp))
+        transport.send(Transmission([b"report"], transport.targets[0].rtcp("video")))
         assert reports.recv(100) == b"report"
 
 
 def test_a_refusal_names_the_path_and_a_receiver_that_comes_later_gets_everything() -> None:
     port = free_port()
     with sending(Target("127.0.0.1", port)) as transport:
-        path = transport.targets[0].video
+        path = transport.targets[0].rtp("video")
         transport.send(Transmission([b"lost"], path))
         transport.wait(SECOND)
         (refusal,) = transport.unreachable()
@@ -142,7 +144,7 @@ def test_a_refusal_names_the_path_and_a_receiver_that_comes_later_gets_everythin
 
 def test_what_the_system_does_not_take_comes_back() -> None:
     with listening() as peer, sending(Target("127.0.0.1", port_of(peer))) as transport:
-        unsent = transport.send(Transmission([b"good", bytes(70_000), b"good too"], transport.targets[0].video))
+        unsent = transport.send(Transmission([b"good", bytes(70_000), b"good too"], transport.targets[0].rtp("video")))
         assert [len(datagram) for datagram in unsent] == [70_000]
         assert transport.errors == {"EMSGSIZE": 1}
         assert [peer.recv(100), peer.recv(100)] == [b"good", b"good too"]
@@ -167,7 +169,7 @@ def test_multicast_reaches_a_member_of_the_group() -> None:
         with sending(Target(group, port), interface="lo", ttl=3, bind="127.0.0.1") as transport:
             to = transport.targets[0]
             assert to.multicast
-            if transport.send(Transmission([b"to all"], to.video)):
+            if transport.send(Transmission([b"to all"], to.rtp("video"))):
                 pytest.skip(f"no multicast on loopback: {transport.errors}")
             assert peer.recv(100) == b"to all"
 
@@ -176,7 +178,7 @@ def test_multicast_reaches_a_member_of_the_group() -> None:
 def test_the_traffic_class_is_set() -> None:
     with listening() as peer, sending(Target("127.0.0.1", port_of(peer)), dscp=46) as transport:
         peer.setsockopt(socket.IPPROTO_IP, socket.IP_RECVTOS, 1)
-        transport.send(Transmission([b"x"], transport.targets[0].video))
+        transport.send(Transmission([b"x"], transport.targets[0].rtp("video")))
         ((_, _, value),) = peer.recvmsg(10, 64)[1]
         assert value[0] == 46 << 2
 
