@@ -28,6 +28,8 @@ _JUMP = 1.0
 """s of error that is removed at one stroke."""
 _CAPACITY = 4
 """s; what is pushed farther ahead is not kept."""
+_FIRST = 0.2
+"""s of the beginning of a stream that are left out rather than played late: nobody waits for them."""
 _LONGEST_GAP = 0.5
 _PIECE = 0.010
 """s that are played at one speed."""
@@ -57,6 +59,8 @@ class AudioTimeline:
         self._repeated = 0
         """the position before which all that was pushed in a row repeats what was before it."""
         self._playing = False
+        self._fresh = True
+        """nothing of this stream was played yet."""
         self._resting = False
         self._waiting = False
         """silent on purpose: sound was ahead of its time."""
@@ -131,7 +135,7 @@ class AudioTimeline:
         if self._playing:
             self._end(self._last_words())
         self._head.start(samples.rate, samples.timestamp)
-        self._started = True
+        self._started = self._fresh = True
 
     def _bridge(self, gap: int, sound: Sound) -> Sound:
         """Nothing was pushed for `gap` samples: made-up sound while playing, nothing at all while stalled. Returns what
@@ -178,18 +182,28 @@ class AudioTimeline:
         """Frames of silence until sound is due, and there is enough of it: `frames` when not in this pull."""
         late = self._error(now)
         if late > 0:
+            late -= self._leave_out_first(late)
             late -= self._leave_out_repeated(late)
         silent = max(0, round(-late * self.rate))
         if silent >= frames or self._head.needed(frames - silent) > self._head.ahead:
             return frames
         if late > 0:
             silent = self._accept(late, frames)
-        self._playing, self._waiting = True, False
+        self._playing, self._waiting, self._fresh = True, False, False
         self._stalled = 0
         self._settle()
         self._accepted.restart()
         self._fade_in()
         return silent
+
+    def _leave_out_first(self, late: float) -> float:
+        """The first packets come out late whatever the network: a stream is one only when the second has come, and
+        decoders take their time to begin. What follows is not late for that. Returns the s left out."""
+        head = self._head
+        beginning = head.first + round(_FIRST * head.source_rate) - head.position if self._fresh else 0
+        skipped = max(0, min(round(late * head.source_rate), beginning, head.ahead))
+        head.skip(skipped)
+        return skipped / head.source_rate
 
     def _leave_out_repeated(self, late: float) -> float:
         """Repetition that is late is worth no delay: other repetition was played, and counted, in its place. Returns

@@ -251,6 +251,39 @@ def test_units_pushed_too_late_are_played_late_once_and_the_delay_given_back() -
     assert rig.timeline.statistics().concealment_events == events
 
 
+def test_first_units_that_come_late_delay_nothing() -> None:
+    """As the first packets of a stream do, which is one only when the second has come."""
+    rig = Rig(AudioTimeline(48000, 1), sine(440, 48000), early=-45 * MS)
+    rig.run(160 * MS)
+    assert rig.sent == 960, "one unit, as late as that"
+    rig.early = 20 * MS
+    played = rig.run(SECOND)
+    assert rig.timeline.delay == 0
+    assert rig.timeline.statistics().concealed_samples == 0
+    begin = rig.now * 48 // MS - 4800 - 9600
+    assert np.corrcoef(played[-9600:], rig.signal(np.arange(begin, begin + 9600)))[0, 1] > 0.99
+
+
+def test_sound_that_always_comes_late_begins_all_the_same() -> None:
+    rig = Rig(AudioTimeline(48000, 1), sine(440, 48000), early=-40 * MS)
+    assert np.abs(rig.run(SECOND)[-24000:]).max() > 0.4
+
+
+def test_what_held_up_the_beginning_is_given_back_within_seconds() -> None:
+    rig = Rig(AudioTimeline(48000, 1), sine(440, 48000))
+    rig.run(200 * MS)
+    rig.run(60 * MS, pushing=False)
+    rig.run(100 * MS)
+    assert rig.timeline.delay > 20 * MS
+    rig.early = 40 * MS
+    rig.run(2 * SECOND)
+    assert rig.timeline.delay <= 5 * MS
+    for _ in range(5):
+        rig.run(80 * MS, pushing=False)
+        rig.run(2 * SECOND)
+    assert rig.timeline.delay > 20 * MS, "what comes again and again is given back slowly"
+
+
 def test_a_spike_in_the_pushing_thread_is_one_event() -> None:
     rig = Rig(AudioTimeline(48000, 1), sine(440, 48000))
     rig.run(2 * SECOND)
