@@ -8,6 +8,7 @@ SteadycastError
  └── FatalError           the program ends; its text is the one line the user reads
       ├── UsageError      what was asked for makes no sense or does not exist (exit 2)
       ├── ResourceError   a device, file, socket or codec refuses (exit 1)
+      ├── Untrusted       the far end is not who it should be, or does not take us for who we are (exit 1)
       └── NoPeerError     nobody at the other end (exit 3)
 """
 
@@ -52,6 +53,12 @@ class UsageError(FatalError):
 
 class ResourceError(FatalError):
     """A device, file, socket or codec refuses."""
+
+    exit_code = 1
+
+
+class Untrusted(FatalError):
+    """The far end's certificate or our password will not do. Never a reason to go on without encryption."""
 
     exit_code = 1
 

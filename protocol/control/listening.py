@@ -81,7 +81,8 @@ class Listener:
         self._limits = limits or Limits()
         self._admission = Admission(self._limits)
         self._waiting: dict[socket.socket, _Waiting] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._beginning: set[asyncio.Task[None]] = set()
+        """of connections that do not stand yet."""
         self._connections: set[Connection] = set()
         self._accepts = 0
         self._paused = False
@@ -112,7 +113,7 @@ class Listener:
             sock.close()
         for sock in list(self._waiting):
             self._drop(sock)
-        for task in self._tasks:
+        for task in list(self._beginning):
             task.cancel()
         for connection in self.connections:
             connection.close()
@@ -184,8 +185,8 @@ class Listener:
         asyncio.get_running_loop().remove_reader(sock)
         address = self._waiting.pop(sock).address
         task = asyncio.get_running_loop().create_task(self._begin(sock, address, tls=first == _HANDSHAKE))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._beginning.add(task)
+        task.add_done_callback(self._beginning.discard)
 
     async def _begin(self, sock: socket.socket, address: str, *, tls: bool) -> None:
         connection = Connection(self._handle_standing, server=True)
@@ -196,11 +197,11 @@ class Listener:
                 ssl=self._tls if tls else None,
                 ssl_handshake_timeout=self._limits.request if tls else None,
             )
+            self._beginning.discard(asyncio.current_task())
             await connection.ended.wait()
         except OSError:  # a handshake that failed, or took too long
             self.counts.tls_failed += 1
         finally:
-            sock.close()
             self._connections.discard(connection)
             self._admission.release(address)
 

@@ -1,0 +1,1 @@
+"""Who the other end is: certificates, fingerprints, hosts that are known, passwords."""
