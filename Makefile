@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test robust check bench resilience soak clean
+.PHONY: setup demo test robust check bench resilience fuzz soak clean
 .DELETE_ON_ERROR:
 
 setup: .venv/ready
@@ -37,6 +37,11 @@ bench: setup
 # Ours and rivals through the same bad networks: hours with everything, ARGS="--cases loss5 --peers steadycast" a minute.
 resilience: setup
 	$(BIN)/python -m tests.bench.resilience $(ARGS)
+
+# What takes bytes from strangers, guided by coverage; ARGS="url --seconds 600" for one of them.
+fuzz: setup
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[fuzz]'
+	$(BIN)/python -m tests.fuzz $(ARGS)
 
 soak: setup
 	$(BIN)/python -m pytest -m slow -s --timeout=1500

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-_QUOTED = r'"(?:[^"\\]|\\.)*"?'
+_QUOTED = r'"(?:[^"\\]++|\\.)*+"?'
 _PIECE: Mapping[str, re.Pattern[str]] = {
-    separator: re.compile(rf'(?:[^"{separator}]+|{_QUOTED})+', re.DOTALL) for separator in ",;"
+    separator: re.compile(rf'(?:[^"{separator}]++|{_QUOTED})++', re.DOTALL) for separator in ",;"
 }
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 

@@ -37,6 +37,5 @@ def serialize(session: Session) -> str:
 
 def _timeout(word: str) -> int:
     """0 for what says none."""
-    name, _, value = word.partition("=")
-    is_timeout = name.strip().lower() == "timeout" and _SECONDS.fullmatch(value.strip())
-    return int(value) if is_timeout else 0
+    name, _, value = map(str.strip, word.partition("="))
+    return int(value) if name.lower() == "timeout" and _SECONDS.fullmatch(value) else 0

@@ -13,6 +13,7 @@ from protocol.errors import Malformed
 DEFAULT_PORTS: Mapping[str, int] = {"rtsp": 554, "rtsps": 322}
 _ABSOLUTE = re.compile("(rtsps?)://", re.IGNORECASE)
 _AUTHORITY = re.compile(r"(?:\[([^\[\]]*)\]|([^:\[\]]*))(?::([0-9]{0,5}))?")
+_IPV6 = re.compile(r"[0-9A-Fa-f:.]+(?:%[\w.\-]+)?")
 _NAME = re.compile(r"[\w.\-]{1,255}")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 """What Python makes of a command line that is no UTF-8."""
@@ -45,7 +46,7 @@ class Url:
         return unquote(self.path.partition("?")[0]).strip("/")
 
     def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
+        host = f"[{self.host.replace('%', '%25')}]" if ":" in self.host else self.host
         port = "" if self.port == DEFAULT_PORTS[self.scheme] else f":{self.port}"
         return f"{self.scheme}://{host}{port}{self.path}"
 
@@ -112,7 +113,8 @@ def _ipv6(text: str) -> str:
     """`%25` before a zone (RFC 6874) is `%`."""
     address = text.replace("%25", "%")
     try:
-        ipaddress.IPv6Address(address)
+        if _IPV6.fullmatch(address) and ipaddress.IPv6Address(address):
+            return address
     except ValueError:
-        raise Malformed("rtsp_url", f"{text[:60]!r} in brackets is no IPv6 address") from None
-    return address
+        pass
+    raise Malformed("rtsp_url", f"{text[:60]!r} in brackets is no IPv6 address")

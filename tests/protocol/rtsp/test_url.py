@@ -48,6 +48,7 @@ def test_parse(text: str, expected: Url) -> None:
         "rtsp://::1/",
         "rtsp://[::1/",
         "rtsp://[1.2.3.4]/",
+        "rtsp://[fe80::1%a b]/",
         "rtsp://h\r\nX: y/",
         f"rtsp://{'h' * 300}/",
         "rtsp://h/\udc80",
