@@ -16,6 +16,7 @@ ENCODINGS = {name.lower(): name for name in ("H264", "VP8", "JPEG", "opus", "L16
 """What can be played, by its name in lower case."""
 RED, ULPFEC = PROTECTION = ("red", "ulpfec")
 """What may be around the packets of a stream of pictures, or among them: RFC 2198, RFC 5109."""
+PROTOCOLS = ("RTP/AVP", "RTP/AVPF")
 _LARGEST = 1 << 20
 
 
@@ -83,10 +84,10 @@ def describe(session: sdp.SessionDescription) -> tuple[Listen, Mapping[int, Form
     groups: set[str] = set()
     rtx_ssrcs: dict[int, int] = {}
     for media in session.media:
-        media_formats = _playable(media)
+        media_formats = playable_formats(media)
         if not media_formats or not media.port:
             continue
-        _merge(found, media_formats | _retransmissions(media) | _protection(media))
+        _merge(found, media_formats | retransmission_formats(media) | protection_formats(media))
         rtx_ssrcs |= {again: original for original, again in media.flows}
         ports += [media.port, media.rtcp_port]
         groups |= _groups(session.connection_of(media))
@@ -97,8 +98,9 @@ def describe(session: sdp.SessionDescription) -> tuple[Listen, Mapping[int, Form
     return Listen(next(iter(groups), None), tuple(sorted(set(ports))), rtx_ssrcs), found
 
 
-def _playable(media: sdp.MediaDescription) -> dict[int, Format]:
-    if media.protocol.upper() not in ("RTP/AVP", "RTP/AVPF"):
+def playable_formats(media: sdp.MediaDescription) -> dict[int, Format]:
+    """What of a media line can be played, by payload type. Raises Malformed."""
+    if media.protocol.upper() not in PROTOCOLS:
         return {}
     return {
         number: Format(ENCODINGS[known.encoding.lower()], known.clock_rate, known.channels, known.parameters)
@@ -107,7 +109,7 @@ def _playable(media: sdp.MediaDescription) -> dict[int, Format]:
     }
 
 
-def _retransmissions(media: sdp.MediaDescription) -> dict[int, Format]:
+def retransmission_formats(media: sdp.MediaDescription) -> dict[int, Format]:
     """RFC 4588 §8: those whose originals the same line has."""
     known = sdp.rtp_formats(media)
     return {
@@ -117,7 +119,7 @@ def _retransmissions(media: sdp.MediaDescription) -> dict[int, Format]:
     }
 
 
-def _protection(media: sdp.MediaDescription) -> dict[int, Format]:
+def protection_formats(media: sdp.MediaDescription) -> dict[int, Format]:
     """RED and ULPFEC of pictures."""
     if media.media != "video":
         return {}

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protocol.datagram import Batch
+from protocol.rtcp.range import SenderRange
 from protocol.rtp import HEADER_SIZE, parse_batch, rtcp_mask
 from receiver.media import StreamKey
 from receiver.payload_types import PayloadTypes
@@ -177,6 +178,10 @@ class GatheringSession(ReceiverSession):
     def forget(self, ports: Iterable[int], now: int, why: str = "") -> None:
         self._settle(now)
         super().forget(ports, now, why)
+
+    def final_range(self, ports: Iterable[int], sent: SenderRange, now: int) -> None:
+        self._settle(now)
+        super().final_range(ports, sent, now)
 
     def close(self, now: int) -> None:
         self._settle(now)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import queue
+import socket
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TypeVar
 
 from protocol.datagram import Transmission
 from receiver.events import Event
+from receiver.lanes import Lanes
 from receiver.media import AccessUnit
 from receiver.session import ReceiverSession, SessionStatistics
 from receiver.transport import Transport, UdpPath
@@ -19,6 +23,7 @@ _LAST_WORDS = 1_000_000_000
 _STEER = 50_000_000
 """ns between looks at which senders are known."""
 
+_T = TypeVar("_T")
 Command = Callable[[ReceiverSession], None]
 
 
@@ -63,6 +68,38 @@ class Network:
             self.call(take)
             answered.wait(timeout)
         return self._statistics
+
+    def query(self, read: Callable[[ReceiverSession], _T]) -> Future[_T]:
+        """What `read` returns on the network thread; never done when that thread has ended."""
+        future: Future[_T] = Future()
+
+        def answer(session: ReceiverSession) -> None:
+            if future.set_running_or_notify_cancel():
+                future.set_result(read(session))
+
+        self.call(answer)
+        return future
+
+    @property
+    def lanes(self) -> Lanes:
+        """For packets of TCP connections; may be used on any thread."""
+        return self._transport.lanes
+
+    def uses(self, port: int) -> bool:
+        """Whether it is one of ours, or the number of a lane."""
+        return port in self._transport.ports or port in self._transport.lanes
+
+    def add(self, sock: socket.socket) -> None:
+        """A bound UDP socket, on a port that is not used here, is read from now on."""
+        self.call(lambda _: self._transport.add(sock))
+
+    def remove(self, port: int) -> None:
+        """One of our UDP ports is closed."""
+        self.call(lambda _: self._transport.remove(port))
+
+    def transmit(self, transmission: Transmission) -> None:
+        """Sends datagrams beside the session's."""
+        self.call(lambda _: self._send(transmission))
 
     def end(self, timeout: float = 3.0) -> None:
         """Drains the socket, closes the session, hands out the rest. Until `close`, reports may still be offered."""

@@ -68,6 +68,10 @@ class Scopes:
         """The one that packets along this path belong to."""
         return self._agreed.get(queue(path), self.default) if self._agreed else self.default
 
+    def at(self, port: int) -> Scope:
+        """That of one of our ports or lanes."""
+        return self._agreed.get(port, self.default)
+
     def describe(self, ports: Iterable[int], types: PayloadTypes) -> None:
         """What comes along these, our UDP ports or lanes, is of one agreement from now on."""
         scope = Scope(types, self._sources, rebuild=self._rebuild)

@@ -222,6 +222,16 @@ class ReceiverSession:
                 if why and source.types is types:
                     self._goodbye(source, now, why)
 
+    def final_range(self, ports: Iterable[int], sent: SenderRange, now: int) -> None:
+        """What the sender of this agreement numbered in all, as it said in its control connection. Nothing follows."""
+        agreed = {self._scopes.at(port).types for port in ports}
+        for heard in self._sources.promote(sent.ssrc, now):
+            self._receive(heard, now)
+        source = None if self._closed else self._sources.get(sent.ssrc)
+        if source is not None and source.types in agreed:
+            source.sender_range(sent, from_start=True)
+            self._goodbye(source, now)
+
     def close(self, now: int) -> None:
         """Everything held comes out, the accounts are final, reports are due; then `leave`, once they are exchanged."""
         self._closed, self._goodbyes = True, self._answers.goodbye(now)
@@ -256,6 +266,17 @@ class ReceiverSession:
     def known_paths(self, now: int) -> set[Hashable]:
         """Along which certain streams and their reports come."""
         return {path for source in self._sources.proven(now) for path in (source.path, source.rtcp_path) if path}
+
+    def heard(self, ports: Iterable[int]) -> int | None:
+        """When packets of the streams of this agreement came last, monotonic ns; None: none have."""
+        agreed = {self._scopes.at(port).types for port in ports}
+        streams = [source.stream for source in self._sources if source.types in agreed]
+        return max((stream.last_arrival for stream in streams if stream is not None), default=None)
+
+    @property
+    def ssrc(self) -> int:
+        """Our own."""
+        return self._ssrc
 
     def streams(self) -> list[Stream]:
         """The streams alive, for reading."""

@@ -69,6 +69,7 @@ class Source:
         self._open = open_stream
         self._listening_since = listening_since
         self._range: SenderRange | None = None
+        self._agreed_from_start = False
         self._two_way = TwoWay()
         self.reads_reports = False
         """its sender is one of ours."""
@@ -216,8 +217,9 @@ class Source:
             unwrapped = newest + difference(report.rtp_timestamp, newest & 0xFFFF_FFFF, 32)
             stream.clock.sender_report(unix_from_ntp(report.ntp_timestamp), unwrapped)
 
-    def sender_range(self, sent: SenderRange) -> None:
-        self._range = sent
+    def sender_range(self, sent: SenderRange, *, from_start: bool = False) -> None:
+        """`from_start`: it was agreed on before the first packet left."""
+        self._range, self._agreed_from_start = sent, from_start
         self.reads_reports = True
         if self.stream is not None:
             self._apply_range(self.stream)
@@ -234,6 +236,8 @@ class Source:
 
     def _heard_from_start(self, sent: SenderRange) -> bool:
         """By the sender's own clock: its first packet left after we had begun to listen."""
+        if self._agreed_from_start:
+            return True
         if self.last_report is None:
             return False
         report, arrival = self.last_report

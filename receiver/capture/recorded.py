@@ -5,11 +5,12 @@ from __future__ import annotations
 import base64
 import secrets
 from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, astuple, fields, replace
 from typing import Any
 
 from protocol.datagram import Batch
 from protocol.errors import Malformed
+from protocol.rtcp.range import SenderRange
 from receiver.capture import journal
 from receiver.capture.headers import plain
 from receiver.capture.writing import Capture
@@ -83,6 +84,11 @@ class RecordedSession(GatheringSession):
         self._capture.call(journal.Command("forget", [ports, now, why]))
         super().forget(ports, now, why)
 
+    def final_range(self, ports: Iterable[int], sent: SenderRange, now: int) -> None:
+        ports, self._now = list(ports), now
+        self._capture.call(journal.Command("final_range", [ports, astuple(sent), now]))
+        super().final_range(ports, sent, now)
+
     def leave(self) -> None:
         self._capture.call(journal.Command("leave", []))
         super().leave()
@@ -119,6 +125,8 @@ def command(session: ReceiverSession, call: journal.Command) -> None:
                 session.leave()
             case journal.Command("describe", [list(ports), dict(types)]):
                 session.describe(map(int, ports), PayloadTypes(**_known(types)))
+            case journal.Command("final_range", [list(ports), list(sent), int(now)]):
+                session.final_range(map(int, ports), SenderRange(*sent), now)
             case journal.Command("forget", [list(ports), int(now), str(why)]):
                 session.forget(map(int, ports), now, why)
             case journal.Command("offer_report", [int(to), str(data), int(now), int(port), *address]):

@@ -27,7 +27,7 @@ from tests.support.clock import MILLISECOND as MS
 from tests.support.clock import SECOND
 from tests.support.netem import Conditions, GilbertElliott, rtp_only
 
-READ_ONLY = {"next_timeout", "streams", "settled", "known_paths"}
+READ_ONLY = {"next_timeout", "streams", "settled", "known_paths", "heard"}
 BAD = Conditions(
     delay=60 * MS, jitter=15 * MS, bursts=GilbertElliott.of(0.05, 3), duplication=0.02, only=rtp_only
 )  # fmt: skip

@@ -1,0 +1,1 @@
+"""RTSP at the receiver: streams that are asked for, and streams that are announced to us."""
