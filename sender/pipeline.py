@@ -9,26 +9,22 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from fractions import Fraction
 from typing import Any
 
 from protocol.errors import FatalError, NoPeerError
 from protocol.payload import registry
-from sender.capture.rate import RateLimit
+from sender import plan
 from sender.config import Load, SenderConfig
 from sender.description import describe, write_description
-from sender.encode.audio import open_audio_encoder
-from sender.encode.video import open_video_encoder
-from sender.feed import Feed, Outbox
+from sender.feed import Outbox
 from sender.load import begin
-from sender.media import AudioEncoder, AudioSource, EncodedSource, VideoSource
 from sender.network import Network
 from sender.paths import TargetPaths
 from sender.programme import Programme
 from sender.report import report
 from sender.session import SenderSession
 from sender.snapshot import Snapshot
-from sender.sources import Sources, frame_rate, open_sources
+from sender.sources import open_sources
 from sender.transmit.stream import StreamConfig
 from sender.transport import Transport
 
@@ -39,9 +35,6 @@ _LOOK_S = 0.1
 """How often the calling thread looks whether something has ended; the network thread does not wait for it."""
 _FAREWELL_S = 6.0
 """more than transmit.farewell ever takes."""
-_OTHER_PAYLOAD_TYPE = 118
-"""for a format without one of its own: the receiver needs the SDP or --map."""
-_VIDEO_CLOCK_RATE = 90_000
 
 Log = Callable[[str], None]
 
@@ -81,12 +74,12 @@ def _run(
             return 0, report(Snapshot(0.0), config.given, None)
         raise
     try:
-        plan = _plan(config, sources, log)
-        network = _connect(config, transport, plan, log)
+        made = plan.make(config, sources, log, described=config.sdp is not None)
+        network = _connect(config, transport, made, log)
     except BaseException:
         sources.close()
         raise
-    feeds = [feed for feed, _ in plan]
+    feeds = [feed for feed, _ in made]
     try:
         _watch(network, config.duration, status, stop)
     finally:
@@ -144,118 +137,15 @@ def _outcome(config: SenderConfig, network: Network) -> tuple[int, dict[str, Any
     return (exit_code if error else 0), report(snapshot, config.given, error)
 
 
-# What is sent
-
-
-def _plan(config: SenderConfig, sources: Sources, log: Log) -> list[tuple[Feed[Any], StreamConfig]]:
-    """A feed for each source, and its stream but for SSRC and paths."""
-    plan: list[tuple[Feed[Any], StreamConfig]] = []
-    if sources.encoded is not None:
-        plan.append(_plan_copy(config, sources.encoded, log))
-    if sources.video is not None:
-        plan.append(_plan_video(config, sources.video, log))
-    if sources.audio is not None:
-        plan.append(_plan_audio(config, sources.audio, log))
-    return plan
-
-
-def _plan_video(config: SenderConfig, source: VideoSource, log: Log) -> tuple[Feed[Any], StreamConfig]:
-    wanted = frame_rate(config)
-    limited = RateLimit(source, wanted) if wanted is not None and wanted < source.frame_rate else source
-    width, height = config.size or (source.width, source.height)
-    encoder = open_video_encoder(config.video_codec, width, height, limited.frame_rate, config.video_bitrate)
-    feed = Feed(
-        "video",
-        limited.read,
-        encoder.encode,
-        limited.close,
-        request_key_frame=encoder.request_key_frame,
-        rate=(config.video_bitrate, encoder.set_bitrate),
-        skipped=lambda: _left_out(source),
-        finish=encoder.close,
-        log=log,
-    )
-    return feed, _video_stream(config, encoder.encoding, encoder.format_parameters, limited.frame_rate)
-
-
-def _plan_copy(config: SenderConfig, source: EncodedSource, log: Log) -> tuple[Feed[Any], StreamConfig]:
-    feed = Feed("video", source.read, lambda unit: [unit], source.close, log=log)
-    return feed, _video_stream(config, source.encoding, source.format_parameters, source.frame_rate)
-
-
-def _video_stream(config: SenderConfig, encoding: str, parameters: dict[str, str], rate: Fraction) -> StreamConfig:
-    return StreamConfig(
-        media="video",
-        encoding=encoding,
-        payload_type=_payload_type(encoding, _VIDEO_CLOCK_RATE, 1),
-        clock_rate=_VIDEO_CLOCK_RATE,
-        ssrc=0,
-        frame_interval=int(_SECOND / rate),
-        bitrate=config.video_bitrate,
-        parameters=parameters,
-    )
-
-
-def _plan_audio(config: SenderConfig, source: AudioSource, log: Log) -> tuple[Feed[Any], StreamConfig]:
-    encoder = open_audio_encoder(config.audio_codec, source.rate, source.channels, config.audio_bitrate)
-    payload_type = _payload_type(encoder.encoding, encoder.clock_rate, encoder.channels)
-    if payload_type == _OTHER_PAYLOAD_TYPE and config.sdp is None:
-        form = f"{encoder.encoding}/{encoder.clock_rate}/{encoder.channels}"
-        log(f"the receiver needs --map {payload_type}={form}, or the SDP that --sdp FILE writes here")
-    stream = StreamConfig(
-        media="audio",
-        encoding=encoder.encoding,
-        payload_type=payload_type,
-        clock_rate=encoder.clock_rate,
-        ssrc=0,
-        frame_interval=encoder.packet_time,
-        bitrate=_audio_bitrate(config, encoder),
-        channels=encoder.channels,
-        parameters=encoder.format_parameters,
-    )
-    feed = Feed(
-        "audio",
-        source.read,
-        encoder.encode,
-        source.close,
-        expect_loss=encoder.expect_loss,
-        skipped=lambda: _left_out(source),
-        flush=encoder.flush,
-        finish=encoder.close,
-        log=log,
-    )
-    return feed, stream
-
-
-def _audio_bitrate(config: SenderConfig, encoder: AudioEncoder) -> int:
-    if encoder.encoding == "opus":
-        return config.audio_bitrate
-    return encoder.clock_rate * encoder.channels * (16 if encoder.encoding == "L16" else 8)
-
-
-def _left_out(source: object) -> int:
-    """What a source counts as skipped or dropped, where it does."""
-    return sum(int(getattr(source, name, 0)) for name in ("skipped", "dropped"))
-
-
-def _payload_type(encoding: str, clock_rate: int, channels: int) -> int:
-    for payload_type, known in registry.DEFAULT_PAYLOAD_TYPES.items():
-        if known[:3] == (encoding, clock_rate, channels):
-            return payload_type
-    return _OTHER_PAYLOAD_TYPE
-
-
 # Where it is sent
 
 
-def _connect(
-    config: SenderConfig, transport: Transport, plan: Sequence[tuple[Feed[Any], StreamConfig]], log: Log
-) -> Network:
+def _connect(config: SenderConfig, transport: Transport, made: plan.Plan, log: Log) -> Network:
     """Sessions for all targets, and the threads that feed them, running."""
     now, wall = time.monotonic_ns(), time.time_ns()
     numbers = random.Random()
     cname = base64.b64encode(numbers.randbytes(12)).decode()  # RFC 7022 §4.2: short-term persistent
-    forms = [stream for _, stream in plan]
+    forms = [stream for _, stream in made]
     streams = [_address(forms, target, numbers, repair=config.repair.kind != "none") for target in transport.targets]
     if config.sdp is not None:
         _describe(config, transport.targets, streams, cname, wall, log)
@@ -273,7 +163,7 @@ def _connect(
         )
         for each, target in zip(streams, transport.targets, strict=True)
     ]
-    feeds = [feed for feed, _ in plan]
+    feeds = [feed for feed, _ in made]
     outbox = Outbox(len(feeds), transport.wake)
     network = Network(
         transport, Programme(outbox, feeds), start=now, log=log, verbose=bool(config.verbose),
