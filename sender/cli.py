@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -42,6 +43,11 @@ class Run(Protocol):
 
 def main(arguments: Sequence[str] | None = None, run: Run | None = None) -> int:
     """The exit code. `run` is the pipeline's unless a test gives its own."""
+    words = sys.argv[1:] if arguments is None else arguments
+    if words[:1] == ["serve"]:
+        from sender.serve.command import main as serve
+
+        return serve(words[1:])
     return program.run(PROGRAM, arguments, lambda request: _work(request, run))
 
 
@@ -59,7 +65,7 @@ def _work(request: Request, run: Run | None) -> Outcome:
         return _tried(rows(), values)
     config = configure(values, request.given)
     send = run or _pipeline()
-    with _views(config, request.terminal) as view:
+    with views(config, request.terminal) as view:
         code, report = send(config, log=request.terminal.log, status=view, stop=request.stop)
         view.end(report)
     return Outcome(code, report, str(report.get("verdict") or ""))
@@ -75,8 +81,10 @@ def _pipeline() -> Run:
     return run
 
 
-def _views(config: SenderConfig, terminal: Terminal) -> AbstractContextManager[live.Views[Snapshot]]:
-    """What follows the run."""
+def views(
+    config: SenderConfig, terminal: Terminal, line: Callable[[Snapshot, Snapshot | None], str] = line
+) -> AbstractContextManager[live.Views[Snapshot]]:
+    """What follows the run. `line`: of the status."""
 
     def dashboard() -> live.Dashboard[Snapshot]:
         from sender.dashboard import Dashboard
@@ -87,9 +95,10 @@ def _views(config: SenderConfig, terminal: Terminal) -> AbstractContextManager[l
     return live.views(forms, terminal, json_stream=config.json_stream, dashboard=config.dashboard == "")
 
 
-def configure(values: Mapping[str, Any], given: Mapping[str, object]) -> SenderConfig:
-    """The values that were given, and the defaults for the others. Raises UsageError where they contradict."""
-    if not values.get("target"):
+def configure(values: Mapping[str, Any], given: Mapping[str, object], *, serves: bool = False) -> SenderConfig:
+    """The values that were given, and the defaults for the others. `serves`: receivers come by themselves. Raises
+    UsageError where they contradict."""
+    if not values.get("target") and not serves:
         raise UsageError("say where to send: python -m sender HOST (the machine on which the receiver runs)")
     load = _load(values)
     audio, video = companion.choose(values.get("audio"), values.get("video")) if load is None else ("none", "none")

@@ -26,8 +26,14 @@ class Destination:
     session: SenderSession
     feeds: Sequence[int]
     """of each of the session's streams: the feed that it comes from."""
+    context: object = None
+    """whoever added it."""
     playing: bool = True
     """media goes there."""
+    unwanted: set[int] = field(default_factory=set)
+    """feeds that do not."""
+    waiting: set[int] = field(default_factory=set)
+    """feeds that begin there with their next key frame."""
     first_sent: dict[Path, int] = field(default_factory=dict)
     """media paths in use → since when."""
     last_sent: dict[Path, int] = field(default_factory=dict)
@@ -46,9 +52,15 @@ class Destination:
     def name(self) -> str:
         return self.to.name
 
-    def stream(self, feed: int) -> int | None:
-        """The session's stream that comes from this feed."""
-        return self.feeds.index(feed) if feed in self.feeds else None
+    def takes(self, feed: int, *, key_frame: bool) -> int | None:
+        """The session's stream that a unit of this feed goes to; None: it does not go there."""
+        if not self.playing or feed not in self.feeds or feed in self.unwanted:
+            return None
+        if feed in self.waiting:
+            if not key_frame:
+                return None
+            self.waiting.discard(feed)
+        return self.feeds.index(feed)
 
     def handle_sent(self, path: Path, now: int) -> None:
         """Media has left for there."""

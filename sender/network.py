@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import TypeVar
 
 from protocol import peer_report
@@ -113,22 +114,35 @@ class Network:
 
     # Commands
 
-    def add(self, to: TargetPaths, session: SenderSession, feeds: Sequence[int]) -> None:
+    def add(self, to: TargetPaths, session: SenderSession, feeds: Sequence[int], *, context: object = None) -> None:
         """A destination, to which media goes from now on. `feeds`: of each of the session's streams, the one that it
-        comes from."""
-        self.destinations[to.key] = Destination(to, session, feeds)
+        comes from; `context`: whatever whoever hears of its end wants to know then."""
+        self.destinations[to.key] = Destination(to, session, feeds, context)
         self._touched.add(to.key)
         self._open += 1
 
-    def play(self, key: int, *, playing: bool) -> None:
-        """Whether media goes to this destination. One that begins needs a key frame."""
-        destination = self.destinations.get(key)
-        if destination is None:
-            return
-        destination.playing = playing
-        if playing:
+    def play(self, key: int) -> None:
+        """Media goes to this destination from now on, beginning with a key frame."""
+        if (destination := self.destinations.get(key)) is not None:
+            destination.playing = True
+            destination.waiting = set(destination.feeds)
+            self.refresh(key)
+
+    def refresh(self, key: int) -> None:
+        """Somebody joins there who has nothing to go on from."""
+        if (destination := self.destinations.get(key)) is not None:
             for feed in destination.feeds:
                 self._programme.request_key_frame(feed)
+
+    def pause(self, key: int) -> None:
+        """No media goes to this destination until `play`."""
+        if (destination := self.destinations.get(key)) is not None:
+            destination.playing = False
+
+    def drop(self, key: int, feed: int) -> None:
+        """This destination does not want this feed any more."""
+        if (destination := self.destinations.get(key)) is not None:
+            destination.unwanted.add(feed)
 
     def end(self, key: int, now: int, *, gone: bool = False) -> None:
         """Say goodbye to this destination; `gone`: nobody is there to acknowledge it."""
@@ -189,7 +203,7 @@ class Network:
     def _feed(self, now: int) -> None:
         for feed, unit in self._programme.take():
             for key, destination in self.destinations.items():
-                if destination.playing and (stream := destination.stream(feed)) is not None:
+                if (stream := destination.takes(feed, key_frame=unit.key_frame)) is not None:
                     destination.session.send(stream, unit, now)
                     self._touched.add(key)
 
@@ -223,7 +237,7 @@ class Network:
     def _remove(self, destination: Destination, now: int) -> None:
         key = destination.to.key
         del self.destinations[key]
-        self._past.append(destination.snapshot(now))
+        self._past.append(replace(destination.snapshot(now), left=True))
         self._programme.forget(key)
         self.ended(destination)
 

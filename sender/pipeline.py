@@ -7,7 +7,8 @@ import random
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -33,7 +34,7 @@ _SWITCH_INTERVAL_S = 0.0005
 """How long Python lets a busy thread keep the network thread waiting."""
 _LOOK_S = 0.1
 """How often the calling thread looks whether something has ended; the network thread does not wait for it."""
-_FAREWELL_S = 6.0
+FAREWELL_S = 6.0
 """more than transmit.farewell ever takes."""
 
 Log = Callable[[str], None]
@@ -46,16 +47,19 @@ def run(
 
     Raises FatalError for what can be seen before the first packet: names, devices, files, codecs, ports.
     """
-    switch_interval = sys.getswitchinterval()
+    with in_short_turns(), closing(Transport(config)) as transport:
+        return _run(config, transport, log, status, stop)
+
+
+@contextmanager
+def in_short_turns() -> Iterator[None]:
+    """Threads that compute do not keep the network thread waiting."""
+    before = sys.getswitchinterval()
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     try:
-        transport = Transport(config)
-        try:
-            return _run(config, transport, log, status, stop)
-        finally:
-            transport.close()
+        yield
     finally:
-        sys.setswitchinterval(switch_interval)
+        sys.setswitchinterval(before)
 
 
 def _run(
@@ -81,12 +85,12 @@ def _run(
         raise
     feeds = [feed for feed, _ in made]
     try:
-        _watch(network, config.duration, status, stop)
+        watch(network, config.duration, status, stop)
     finally:
         for feed in feeds:
             feed.stop()
         network.close()
-        network.finished.wait(_FAREWELL_S)
+        network.finished.wait(FAREWELL_S)
         for feed in feeds:
             feed.join(1.0)
     return _outcome(config, network)
@@ -102,20 +106,24 @@ def _run_load(
 ) -> tuple[int, dict[str, Any]]:
     network, sessions = begin.connect(config, load, transport, log)
     try:
-        _watch(network, config.duration, status, stop)
+        watch(network, config.duration, status, stop)
     finally:
         network.close()
-        network.finished.wait(_FAREWELL_S)
+        network.finished.wait(FAREWELL_S)
     return begin.conclude(load, sessions, *_outcome(config, network))
 
 
-def _watch(
-    network: Network, duration: int | None, status: Callable[[Snapshot], None] | None, stop: threading.Event
+def watch(
+    network: Network,
+    duration: int | None,
+    status: Callable[[Snapshot], None] | None,
+    stop: threading.Event,
+    over: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Until something ends: the caller's `stop`, the time, or the media."""
+    """Until something ends: the caller's `stop`, the time, or the media; or until it is `over`."""
     next_status = time.monotonic_ns() + _SECOND
     deadline = None if duration is None else time.monotonic_ns() + duration
-    while not network.finished.is_set():
+    while not network.finished.is_set() and not over():
         now = time.monotonic_ns()
         if deadline is not None and now >= deadline:
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from sender.feed import Feed, Outbox
@@ -12,18 +13,31 @@ from sender.transmit.clock import MediaClock
 from sender.transmit.key_frames import KeyFrameGate
 from sender.transmit.rate import VideoRate
 
+_SECOND = 1_000_000_000
+
 
 class Programme:
-    """Destinations have keys here. Only the network thread uses it, but for `clocks`."""
+    """Destinations have keys here. Only the network thread uses it, but for `timestamp_at` and `origin`."""
 
-    def __init__(self, outbox: Outbox, feeds: Sequence[Feed[Any]], clock_rates: Sequence[int] = ()) -> None:
-        """`clock_rates`: of each feed's stream, for who has to know timestamps beforehand."""
+    def __init__(
+        self,
+        outbox: Outbox,
+        feeds: Sequence[Feed[Any]],
+        clock_rates: Sequence[int] = (),
+        origin: int | None = None,
+    ) -> None:
+        """`clock_rates`: of each feed's stream, where timestamps have to be known beforehand, or go on from another
+        programme's, whose `origin` this is."""
         self._outbox = outbox
         self._feeds = feeds
         self._gates = [KeyFrameGate() for _ in feeds]
         self._rates = [None if feed.rate is None else VideoRate(feed.rate[0]) for feed in feeds]
         self._losses: list[dict[int, float]] = [{} for _ in feeds]
-        self.clocks = [MediaClock(rate) for rate in clock_rates]
+        self._clock_rates = clock_rates
+        self._clocks = [MediaClock(rate) for rate in clock_rates]
+        self._offsets: list[int | None] = [None if origin is not None else 0 for _ in feeds]
+        self.origin = origin
+        """monotonic ns at which timestamps were 0; None before the first unit."""
 
     @property
     def ended(self) -> bool:
@@ -36,9 +50,13 @@ class Programme:
         for feed, unit in units:
             if unit.key_frame:
                 self._gates[feed].key_frame()
-            if self.clocks:
-                self.clocks[feed].observe(unit.timestamp, unit.capture_time)
-        return units
+        return [(feed, self._timed(feed, unit)) for feed, unit in units] if self._clocks else units
+
+    def timestamp_at(self, feed: int, now: int) -> int:
+        """A unit's that is captured at that moment; 0 while nobody can know."""
+        if self._offsets[feed] is not None and (timestamp := self._clocks[feed].timestamp_at(now)):
+            return timestamp
+        return 0 if self.origin is None else (now - self.origin) * self._clock_rates[feed] // _SECOND
 
     def request_key_frame(self, feed: int) -> None:
         """Somebody cannot decode."""
@@ -87,6 +105,18 @@ class Programme:
     def snapshot(self) -> tuple[SourceSnapshot, ...]:
         """What came from each source."""
         return tuple(feed.snapshot() for feed in self._feeds)
+
+    def _timed(self, feed: int, unit: AccessUnit) -> AccessUnit:
+        """With the timestamp that goes on from the programme before."""
+        rate = self._clock_rates[feed]
+        if self.origin is None:
+            self.origin = unit.capture_time - unit.timestamp * _SECOND // rate
+        offset = self._offsets[feed]
+        if offset is None:
+            offset = self._offsets[feed] = (unit.capture_time - self.origin) * rate // _SECOND - unit.timestamp
+        unit = replace(unit, timestamp=unit.timestamp + offset) if offset else unit
+        self._clocks[feed].observe(unit.timestamp, unit.capture_time)
+        return unit
 
     def _set_rate(self, feed: int) -> None:
         setting, rate = self._feeds[feed].rate, self._rates[feed]

@@ -201,6 +201,10 @@ class SenderSession:
         times.append(self._schedule.next_time() if self._farewell is None else self._farewell.next_time())
         return min((time for time in times if time is not None), default=None)
 
+    def positions(self) -> list[tuple[int, int]]:
+        """Of each stream: the extended number of its next packet, and what its timestamps are offset by."""
+        return [stream.position for stream in self._streams]
+
     def statistics(self, now: int) -> SenderStatistics:
         """A frozen copy of everything counted."""
         return SenderStatistics(

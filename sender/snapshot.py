@@ -104,6 +104,8 @@ class TargetSnapshot:
     statistics: SenderStatistics
     peers: tuple[Mapping[str, Any], ...] = ()
     """receivers' reports."""
+    left: bool = False
+    """nothing is sent there any more."""
 
 
 @dataclass(frozen=True, slots=True)

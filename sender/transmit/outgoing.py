@@ -134,6 +134,11 @@ class OutgoingStream:
         return self._first_time is not None
 
     @property
+    def position(self) -> tuple[int, int]:
+        """(extended number of the next packet to be made, offset of timestamps)"""
+        return self._packetizer.next_sequence, self._packetizer.timestamp_offset
+
+    @property
     def last_sequence(self) -> int:
         """Extended number of the newest packet that has left."""
         return self._packetizer.first_sequence + self._popped - 1

@@ -85,7 +85,7 @@ class Served:
         def add(_: int) -> None:
             self.transport.welcome(key, [Track({ssrc}, path, path)])
             self.network.add(to, session, (0,))
-            self.network.play(key, playing=True)
+            self.network.play(key)
 
         self.network.ask(add).result(WAIT)
         return key
@@ -142,6 +142,8 @@ def test_receivers_join_and_leave_and_each_has_its_own_numbers() -> None:
         assert next_packet(one).ssrc == 0x10
         served.join(two, 0x20)
         served.send(1)
+        assert next_packet(one).ssrc == 0x10
+        served.send(2, key_frame=True)
         packets = [next_packet(one), next_packet(two)]
         assert [packet.ssrc for packet in packets] == [0x10, 0x20]
         assert packets[0].payload == packets[1].payload
@@ -149,12 +151,12 @@ def test_receivers_join_and_leave_and_each_has_its_own_numbers() -> None:
         final, bye = farewell(one)
         assert bye
         assert final is not None
-        assert final.count == 2
+        assert final.count == 3
         deadline = time.monotonic() + WAIT
         while served.gone != [first] and time.monotonic() < deadline:
             time.sleep(0.01)
         assert served.gone == [first]
-        served.send(2)
+        served.send(3)
         assert next_packet(two).ssrc == 0x20
         one.settimeout(0.1)
         with pytest.raises(TimeoutError):
@@ -184,11 +186,11 @@ def test_a_pause_stops_media_and_its_end_asks_for_a_key_frame() -> None:
         key = served.join(peer, 0x10)
         served.send(0, key_frame=True)
         number = next_packet(peer).sequence_number
-        served.network.ask(lambda _: served.network.play(key, playing=False)).result(WAIT)
+        served.network.ask(lambda _: served.network.pause(key)).result(WAIT)
         served.send(1)
         asked = served.feed.key_frames_asked
         time.sleep(0.3)  # longer than requests are merged
-        served.network.ask(lambda _: served.network.play(key, playing=True)).result(WAIT)
+        served.network.ask(lambda _: served.network.play(key)).result(WAIT)
         served.send(2, key_frame=True)
         packet = next_packet(peer)
         assert packet.sequence_number == number + 1

@@ -1,0 +1,1 @@
+"""`python -m sender serve`: receivers come by themselves, over RTSP."""

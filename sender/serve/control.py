@@ -1,0 +1,159 @@
+"""The control thread's part of `serve`: connections, the RTSP server, and what it hears of the network thread."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import Sequence
+
+from protocol.command.versions import version
+from protocol.control.connection import Connection
+from protocol.control.limits import Limits
+from protocol.control.listening import Listener
+from protocol.control.loop import ControlThread
+from protocol.rtsp.application import Peer, Refused
+from protocol.rtsp.headers import Headers
+from protocol.rtsp.message import Request
+from protocol.rtsp.server import MAX_SESSIONS, Server
+from sender.destination import Destination
+from sender.network import Network
+from sender.paths import Channel
+from sender.serve.agreeing import Agreeing
+from sender.serve.application import Served
+from sender.serve.conversation import Conversation
+from sender.serve.delivery import Agreement, Delivery
+
+_LOOK_S = 1.0
+_MAX_UNREAD = 512
+"""packets from connections that may wait for the network thread; of more, the rest is dropped."""
+_START_S = 3.0
+_LOST = "its connection was lost"
+
+
+class Control:
+    """Everything but `start` and `close` runs on the control thread."""
+
+    def __init__(self, thread: ControlThread, network: Network, application: Served, agreeing: Agreeing) -> None:
+        self._thread, self._network, self._application, self._agreeing = thread, network, application, agreeing
+        self._server = Server(application, on_refused=self._note_refusal)
+        self._conversations: set[Conversation] = set()
+        self._listener: Listener | None = None
+        self._unread = 0
+        self._name = Headers.of(("Server", f"Steadycast/{version() or 'dev'}"))
+        network.ended = self._tell_end
+
+    # From another thread
+
+    def start(self, sockets: Sequence[socket.socket]) -> None:
+        """Listen."""
+        self._thread.call(self._start(sockets)).result(_START_S)
+
+    def close(self) -> None:
+        """Listen no more, and close every connection."""
+        self._thread.call(self._close()).result(_START_S)
+
+    async def _start(self, sockets: Sequence[socket.socket]) -> None:
+        limits = Limits(connections=MAX_SESSIONS)
+        self._listener = Listener(sockets, self._greet, limits=limits)
+        self._listener.start()
+        asyncio.get_running_loop().call_later(_LOOK_S, self._look)
+
+    async def _close(self) -> None:
+        if self._listener is not None:
+            self._listener.close()
+
+    # Connections
+
+    def _greet(self, connection: Connection) -> Conversation:
+        conversation = Conversation(connection, self, self._thread.post)
+        self._conversations.add(conversation)
+        return conversation
+
+    def handle(self, conversation: Conversation, request: Request) -> None:
+        """A request."""
+        response = self._server.handle(conversation.peer, request, time.monotonic_ns())
+        connection = conversation.connection
+        connection.send(type(response)(response.status, response.headers.plus(self._name), response.body))
+        if (response.headers.get("Connection") or "").lower() == "close":
+            connection.close("it was refused too often")
+        for todo in self._application.take_afterwards():
+            todo()
+        self._keep()
+
+    def left(self, conversation: Conversation, _why: str) -> None:
+        """The connection is closed."""
+        self._conversations.discard(conversation)
+        self._agreeing.forget(conversation)
+        self._server.lost(conversation.peer, time.monotonic_ns())
+
+    # Packets beside the messages
+
+    def heard(self, channel: Channel, data: bytes) -> None:
+        """A packet that came through a connection."""
+        if self._unread >= _MAX_UNREAD:
+            return
+        self._unread += 1
+
+        def receive(now: int) -> None:
+            self._unread -= 1
+            self._network.receive(channel.target, [data], channel, now)
+
+        self._network.call(receive)
+
+    def starved(self, channel: Channel, datagrams: Sequence[bytes]) -> None:
+        """There was no room for these: what follows is of no use until the next key frame."""
+
+        def note(_: int) -> None:
+            if (destination := self._network.destinations.get(channel.target)) is not None:
+                destination.session.handle_unsent(datagrams)
+                self._network.pause(channel.target)
+
+        self._network.call(note)
+
+    def drained(self, target: int) -> None:
+        """There is room again."""
+        self._network.call(lambda _: self._network.play(target))
+
+    # Time, and the network thread
+
+    def _look(self) -> None:
+        asyncio.get_running_loop().call_later(_LOOK_S, self._look)
+        self._network.call(self._report_heard)
+        self._server.handle_timeout(time.monotonic_ns())
+        self._keep()
+
+    def _report_heard(self, _: int) -> None:
+        """On the network thread: who was heard when, and who is not there any more."""
+        told = {key: (each.heard, each.refused()) for key, each in self._network.destinations.items()}
+        self._thread.post(self._hear, told)
+
+    def _hear(self, told: dict[int, tuple[int | None, bool]]) -> None:
+        for session in self._server.sessions:
+            if not isinstance(session.context, Agreement):
+                continue
+            heard, refused = told.get(session.context.delivery.key, (None, False))
+            if session.abandoned and refused:
+                self._server.end(session.id, _LOST)
+            elif heard is not None:
+                self._server.alive(session.id, heard)
+
+    def _keep(self) -> None:
+        """A connection with a session may be silent as long as the session."""
+        with_session = {session.peer.connection for session in self._server.sessions}
+        for conversation in self._conversations:
+            conversation.connection.kept = conversation in with_session
+
+    def _tell_end(self, destination: Destination) -> None:
+        """On the network thread."""
+        if isinstance(destination.context, Delivery):
+            self._thread.post(self._application.handle_end, destination.context)
+
+    def _note_refusal(self, peer: Peer, request: Request, refused: Refused) -> None:
+        where = f"{peer.host} port {peer.port}"
+        why = f": {refused.why}" if refused.why else ""
+        self._network.call(
+            lambda now: self._network.journal.note(
+                now, "refused", f"{request.method} of {where}: {refused.status}{why}"
+            )
+        )

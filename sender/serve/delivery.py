@@ -1,0 +1,120 @@
+"""What goes to one destination by agreement: its tracks, where they lead, and the session that sends them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field, replace
+
+from protocol.payload import registry
+from sender.clients import Track
+from sender.config import SenderConfig
+from sender.paths import Channel, Path, TargetPaths
+from sender.resolve import SocketAddress
+from sender.serve.conversation import Conversation
+from sender.session import SenderSession
+from sender.transmit.stream import StreamConfig
+
+Paths = tuple[Path | Channel, Path | Channel]
+"""of packets, and of reports about them."""
+_RTX = {apt: payload_type for payload_type, apt in registry.DEFAULT_RTX_PAYLOAD_TYPES.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The SSRCs of one stream to one destination."""
+
+    media: int
+    rtx: int
+    fec: int
+
+    @classmethod
+    def new(cls, numbers: random.Random) -> Identity:
+        return cls(*numbers.sample(range(1, 1 << 32), 3))
+
+    def given_to(self, form: StreamConfig, *, repair: bool) -> StreamConfig:
+        """The stream, but for its paths."""
+        rtx_type = _RTX.get(form.payload_type) if repair else None
+        return replace(
+            form, ssrc=self.media, rtx_payload_type=rtx_type, rtx_ssrc=self.rtx, fec_ssrc=self.fec if repair else None
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """One track, agreed on."""
+
+    feed: int
+    stream: StreamConfig
+    paths: Paths
+
+    def track(self) -> Track | None:
+        """As it is known at shared ports; None where it does not lead through them."""
+        rtp, rtcp = self.paths
+        if not isinstance(rtp, Path) or not isinstance(rtcp, Path):
+            return None
+        stream = self.stream
+        return Track({stream.ssrc, stream.rtx_ssrc, stream.fec_ssrc or stream.ssrc}, rtp, rtcp)
+
+
+@dataclass(slots=True, eq=False)
+class Delivery:
+    """To one receiver, or to a group of them. It belongs to the control thread, its session to the network thread from
+    the moment on at which it is handed over."""
+
+    key: int
+    name: str
+    address: SocketAddress
+    multicast: bool = False
+    setups: dict[str, Setup] = field(default_factory=dict)
+    """by the names of the tracks."""
+    players: set[Hashable] = field(default_factory=set)
+    """who wants media now."""
+    session: SenderSession | None = None
+    """None: it has not begun, or is over."""
+    handed_over: bool = False
+    """the session is the network thread's."""
+    over: bool = False
+    """nobody will want anything again."""
+    conversation: Conversation | None = None
+    """through which its packets go; None: by UDP."""
+
+    def begin(self, config: SenderConfig, cname: str, *, now: int, wall: int, numbers: random.Random) -> TargetPaths:
+        """A session for what is set up, and where it goes. Payloads are numbered anew each time."""
+        setups = self.setups.values()
+        to = TargetPaths(
+            self.key, self.name, self.address, self.multicast, {each.stream.media: each.paths for each in setups}
+        )
+        streams = [replace(each.stream, rtp_path=each.paths[0], rtcp_path=each.paths[1]) for each in setups]
+        if self.multicast:
+            streams = [replace(stream, fec_ssrc=None) for stream in streams]
+        self.session = SenderSession(
+            streams,
+            cname=cname,
+            now=now,
+            wall=wall,
+            random=numbers,
+            max_datagram=config.max_datagram,
+            repair=config.repair.kind,
+            fec=config.repair.fec,
+            from_target=to.comes_from,
+        )
+        return to
+
+    @property
+    def feeds(self) -> Sequence[int]:
+        return [each.feed for each in self.setups.values()]
+
+    @property
+    def tracks(self) -> Sequence[Track]:
+        """Those at shared ports."""
+        return [track for each in self.setups.values() if (track := each.track()) is not None]
+
+
+@dataclass(slots=True, eq=False)
+class Agreement:
+    """One RTSP session's part in a delivery."""
+
+    delivery: Delivery
+    ours: bool
+    """the other end is a Steadycast: it acknowledges the end."""

@@ -1,0 +1,38 @@
+"""The SDP of what is served, as DESCRIBE gives it (RFC 2326, appendix C)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from protocol.rtsp import range as npt
+from protocol.rtsp.range import Npt
+from protocol.sdp import Attribute, Connection, Origin, SessionDescription, serialize
+from sender.description import describe_media
+from sender.transmit.stream import StreamConfig
+
+
+def track_name(index: int) -> str:
+    """What is behind the presentation's URL in that of a track."""
+    return f"track{index + 1}"
+
+
+def describe(streams: Sequence[StreamConfig], span: Npt, host: str, *, cname: str, session_id: int) -> bytes:
+    """`streams` with the SSRCs that the asker will get; `span`: what can be played; `host`: our address as the asker
+    knows it. Ports are a matter of SETUP."""
+    version6 = ":" in host
+    address_type = "IP6" if version6 else "IP4"
+    media = []
+    for index, stream in enumerate(streams):
+        told = describe_media(stream, (0, 1), cname, mid=False)
+        control = Attribute("control", track_name(index))
+        media.append(replace(told, attributes=(control, *told.attributes)))
+    return serialize(
+        SessionDescription(
+            Origin(session_id=str(session_id), address_type=address_type, address=host.partition("%")[0] or "0.0.0.0"),
+            name="Steadycast",
+            connection=Connection("::" if version6 else "0.0.0.0", address_type),
+            attributes=(Attribute("control", "*"), Attribute("range", npt.serialize(span))),
+            media=tuple(media),
+        )
+    )
