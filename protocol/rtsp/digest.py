@@ -74,14 +74,6 @@ class Challenge:
         return 3 if self.algorithm.startswith("SHA") else 2
 
 
-@dataclass(frozen=True, slots=True)
-class Hashes:
-    """What a server may keep instead of a password: H(user:realm:password) in hex, "" where not known."""
-
-    md5: str = field(default="", repr=False)
-    sha256: str = field(default="", repr=False)
-
-
 def parse(values: Iterable[str]) -> list[Challenge]:
     """The challenges of WWW-Authenticate, several in a header or in several, or the one of Authorization."""
     found: list[Challenge] = []
@@ -149,8 +141,8 @@ class Challenger:
     """Who may come in. Nonces carry their time and a proof that they are ours, so nothing is kept for those who only
     ask; for those who answered rightly the count of the nonce is, which may only rise."""
 
-    def __init__(self, realm: str, users: Mapping[str, str | Hashes], *, key: bytes | None = None) -> None:
-        """`users`: passwords, or what is kept instead, by name. `key`: of the nonces; a new one unless given."""
+    def __init__(self, realm: str, users: Mapping[str, str], *, key: bytes | None = None) -> None:
+        """`users`: passwords by name. `key`: of the nonces; a new one unless given."""
         self._realm = realm
         self._users = users
         self._key = key or secrets.token_bytes(32)
@@ -188,8 +180,7 @@ class Challenger:
         except (IndexError, ValueError, binascii.Error):
             raise Malformed("authorization", "Basic without a name and a password") from None
         user, _, password = text.partition(":")
-        known, secret = self._known(user, "SHA-256", password)
-        if not _same(_secret("SHA-256", user, self._realm, password), secret) or not known:
+        if not _same(password, self._password(user)):
             raise Refused("wrong_password", _shown(user))
         return user
 
@@ -201,24 +192,16 @@ class Challenger:
             raise Malformed("authorization", "qop without nc or cnonce")
         if uri is not None and not (given.get("uri") and uri.startswith(given.get("uri").rstrip("/"))):
             raise Refused("authorization", "it is for another URL")
-        known, secret = self._known(user, given.algorithm)
-        if not _same(given.get("response").lower(), _response(given, secret, method)) or not known:
+        secret = _secret(given.algorithm, user, self._realm, self._password(user))
+        if not _same(given.get("response").lower(), _response(given, secret, method)):
             raise Refused("wrong_password", _shown(user))
         if not self._fresh(given, now, peer):
             raise Refused("stale_nonce", _shown(user))
         return user
 
-    def _known(self, user: str, algorithm: str, password: str = "") -> tuple[bool, str]:
-        """Whether there is such a user; and the hash to compare with, made in the same time for those there are not.
-        Hashes of MD5 alone do for Basic as well."""
-        kept = self._users.get(user)
-        if isinstance(kept, Hashes):
-            secret = kept.sha256 if algorithm == "SHA-256" else kept.md5
-            if not secret and password and _same(_secret("MD5", user, self._realm, password), kept.md5):
-                secret = _secret(algorithm, user, self._realm, password)
-            return bool(secret), secret.lower()
-        secret = _secret(algorithm, user, self._realm, self._key.hex() if kept is None else kept)
-        return kept is not None, secret
+    def _password(self, user: str) -> str:
+        """One that nobody knows for users there are not, so that the answer takes as long."""
+        return self._users.get(user, self._key.hex())
 
     def _fresh(self, given: Challenge, now: int, peer: str) -> bool:
         """A nonce of ours, not too old, not used with that count before; it is counted."""

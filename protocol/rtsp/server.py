@@ -39,10 +39,12 @@ _MAX_WRONG = 10
 class Guard(Protocol):
     """Who may come in; `protocol.rtsp.digest.Challenger`."""
 
-    def challenges(self, now: int, *, stale: bool = False) -> list[str]:
+    def challenges(self, now: int, *, stale: bool = False, peer: str = "", tls: bool = False) -> list[str]:
         """The values of WWW-Authenticate."""
 
-    def check(self, authorization: str, method: str, now: int) -> str:
+    def check(
+        self, authorization: str, method: str, now: int, *, uri: str | None = None, peer: str = "", tls: bool = False
+    ) -> str:
         """The user. Raises ProtocolError."""
 
 
@@ -177,13 +179,13 @@ class Server:
             return None
         authorization = request.headers.get("Authorization")
         if authorization is None:
-            raise Refused(401, "no user", _challenge(self._guard.challenges(now)))
+            raise Refused(401, "no user", _challenge(self._guard.challenges(now, peer=peer.host, tls=peer.tls)))
         try:
-            return self._guard.check(authorization, request.method, now)
+            return self._guard.check(authorization, request.method, now, uri=request.url, peer=peer.host, tls=peer.tls)
         except ProtocolError as error:
             stale = error.reason == "stale_nonce"
             self._count_wrong(peer, stale)
-            headers = _challenge(self._guard.challenges(now, stale=stale))
+            headers = _challenge(self._guard.challenges(now, stale=stale, peer=peer.host, tls=peer.tls))
             if self._wrong.get(peer.connection, 0) >= _MAX_WRONG:
                 headers = headers.with_("Connection", "close")
             raise Refused(401, str(error), headers) from None

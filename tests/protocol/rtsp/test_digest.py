@@ -1,13 +1,12 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 
 import pytest
 
 from protocol.errors import Malformed, ProtocolError, Unsupported
 from protocol.rtsp import digest
-from protocol.rtsp.digest import Challenge, Challenger, Hashes
+from protocol.rtsp.digest import Challenge, Challenger
 
 SECOND = 1_000_000_000
 URL = "rtsp://cam.example.com/live"
@@ -224,23 +223,6 @@ def test_basic_at_the_server() -> None:
         challenger.check(basic("ann:secret"), "PLAY", 0)
 
 
-def test_hashes_do_instead_of_passwords() -> None:
-    known = [f"{user}:Steadycast:secret".encode() for user in ("ann", "bob")]
-    users = {
-        "ann": Hashes(hashlib.md5(known[0]).hexdigest(), hashlib.sha256(known[0]).hexdigest()),
-        "bob": Hashes(md5=hashlib.md5(known[1]).hexdigest().upper()),
-    }
-    challenger = Challenger("Steadycast", users)
-    for user, only in (("ann", "SHA"), ("ann", "MD5"), ("bob", "MD5")):
-        text = digest.answer(ask(challenger, 0, only), user, "secret", "PLAY", URL, "c", 1)
-        assert challenger.check(text, "PLAY", 0) == user
-    assert challenger.check(basic("ann:secret"), "PLAY", 0, tls=True) == "ann"
-    for user, password in (("bob", "secret"), ("ann", "wrong")):
-        text = digest.answer(ask(challenger, 0, "SHA"), user, password, "PLAY", URL, "c", 1)
-        with pytest.raises(digest.Refused, match="wrong_password"):
-            challenger.check(text, "PLAY", 0)
-
-
 @pytest.mark.parametrize(
     "text",
     [
@@ -265,5 +247,4 @@ def test_what_is_no_answer(text: str) -> None:
 
 
 def test_passwords_are_not_shown() -> None:
-    assert "5ccc" not in repr(Hashes("5ccc", "5ccc"))
     assert "secret" not in repr(digest.parse(['Digest response="secret"']))

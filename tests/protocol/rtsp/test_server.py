@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 import pytest
 
 from protocol.errors import Malformed
-from protocol.rtsp import transport
+from protocol.rtsp import digest, transport
 from protocol.rtsp.application import Agreed, Peer, Refused, Session, Started
+from protocol.rtsp.digest import Challenger
 from protocol.rtsp.headers import Headers
 from protocol.rtsp.message import Request, Response
 from protocol.rtsp.range import Npt
@@ -239,10 +240,12 @@ def test_parameters(dialogue: Dialogue, player: Player) -> None:
 class OneUser:
     """Lets `Digest right` in."""
 
-    def challenges(self, now: int, *, stale: bool = False) -> list[str]:
+    def challenges(self, now: int, *, stale: bool = False, peer: str = "", tls: bool = False) -> list[str]:
         return ['Digest realm="x", algorithm=SHA-256', 'Digest realm="x", algorithm=MD5']
 
-    def check(self, authorization: str, method: str, now: int) -> str:
+    def check(
+        self, authorization: str, method: str, now: int, *, uri: str | None = None, peer: str = "", tls: bool = False
+    ) -> str:
         if authorization != "Digest right":
             raise Malformed("wrong_password")
         return "alice"
@@ -260,9 +263,31 @@ def test_users_say_who_they_are(player: Player) -> None:
     assert dialogue.ask("DESCRIBE", Authorization="Digest wrong").headers.get("Connection") == "close"
 
 
+def test_a_password_by_digest(player: Player) -> None:
+    dialogue = Dialogue(Server(player, guard=Challenger("camera", {"alice": "right"})))
+    challenges = dialogue.ask("DESCRIBE").headers.all("WWW-Authenticate")
+    answers = [digest.answer(challenges, "alice", "right", "DESCRIBE", URL, "c", nc) for nc in (1, 2)]
+    assert dialogue.ask("DESCRIBE", Authorization=answers[0]).status == 200
+    replayed = dialogue.ask("DESCRIBE", Authorization=answers[0])
+    assert replayed.status == 401
+    assert all(challenge.stale for challenge in digest.parse(replayed.headers.all("WWW-Authenticate")))
+    assert dialogue.ask("DESCRIBE", "rtsp://192.0.2.1:8554/other", Authorization=answers[1]).status == 401
+    assert Dialogue(dialogue.server, BOB).ask("DESCRIBE", Authorization=answers[1]).status == 401, "overheard"
+    assert dialogue.ask("DESCRIBE", Authorization=answers[1]).status == 200
+
+
 def test_another_user_is_not_the_session_s(player: Player) -> None:
     class Anybody(OneUser):
-        def check(self, authorization: str, method: str, now: int) -> str:
+        def check(
+            self,
+            authorization: str,
+            method: str,
+            now: int,
+            *,
+            uri: str | None = None,
+            peer: str = "",
+            tls: bool = False,
+        ) -> str:
             return authorization
 
     dialogue = Dialogue(Server(player, guard=Anybody()))
