@@ -33,6 +33,8 @@ class Batch:
     """False: the kernel may have counted aggregates (UDP_GRO), each of at least one datagram."""
     steered: bool = False
     """They came through a receive queue of their path alone."""
+    authentic: bool = False
+    """Each of them, decrypted by now, is from who has the key, and came no second time."""
 
     def __len__(self) -> int:
         return len(self.offsets)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +12,7 @@ from protocol.srtp import library
 from protocol.srtp.master_key import MasterKey
 from protocol.srtp.profile import SRTCP_INDEX
 from protocol.srtp.protector import mki_distance
+from protocol.srtp.refused import MALFORMED, OTHER_KEY, REPLAYED, TOO_MANY, TRUNCATED, UNAUTHENTICATED, Refusal, Refused
 from protocol.srtp.rollover import Allowance, Search
 
 MAX_STREAMS = 1024
@@ -23,15 +23,6 @@ _RTP_HEADER, _RTCP_HEADER = 12, 8
 _RTP_NUMBERS = struct.Struct("!HHII")
 _ALIGNMENT = 16
 
-UNAUTHENTICATED, REPLAYED, TRUNCATED, OTHER_KEY, TOO_MANY, MALFORMED = (
-    "srtp_unauthenticated",
-    "srtp_replayed",
-    "srtp_truncated",
-    "srtp_other_key",
-    "srtp_streams",
-    "srtp_malformed",
-)
-"""Why a datagram was not let in: the keys of `counts`. A replay shows by its number, before it is authenticated."""
 _REASONS = {library.AUTHENTICATION: UNAUTHENTICATED, library.REPLAYED: REPLAYED, library.TOO_OLD: REPLAYED}
 
 
@@ -51,10 +42,10 @@ class Unprotector:
 
     def __init__(self, key: MasterKey) -> None:
         self.key = key
-        self.counts: Counter[str] = Counter()
-        """datagrams that were not let in, by reason."""
-        self.replayed: Counter[int] = Counter()
-        """of those, the replayed RTP packets by SSRC, of streams that are known."""
+        self.refused = Refused()
+        """what was not let in; whoever reports it begins another."""
+        self.why = Refusal("")
+        """the newest datagram that was tried and not let in was not."""
         self.authentic = 0
         """datagrams that were let in."""
         self._rtp, self._rtcp = (library.Context(key, inbound=True) for _ in range(2))
@@ -73,6 +64,13 @@ class Unprotector:
 
     def unprotect(self, datagram: bytes, now: int) -> bytes | None:
         """What was encrypted, None when it is not let in; `now`: when it arrived, monotonic ns."""
+        opened = self.attempt(datagram, now)
+        if opened is None:
+            self.refused.add(self.why)
+        return opened
+
+    def attempt(self, datagram: bytes, now: int) -> bytes | None:
+        """The same, and not counted when it is not let in: it may be for another key."""
         if len(datagram) + _ALIGNMENT > self._memory.size:
             self._memory = library.Memory(2 * len(datagram) + _ALIGNMENT)
         length = self._open(datagram, 0, now)
@@ -92,12 +90,15 @@ class Unprotector:
                 starts.append(at)
                 lengths.append(length)
                 at += -(-length // _ALIGNMENT) * _ALIGNMENT
+            else:
+                self.refused.add(self.why)
         return replace(
             batch,
             buffer=np.frombuffer(self._memory.octets, np.uint8),
             offsets=np.array(starts, np.int64),
             lengths=np.array(lengths, np.int64),
             arrival_times=batch.arrival_times[rows],
+            authentic=True,
         )
 
     def _open(self, datagram: bytes | memoryview, at: int, now: int) -> int:
@@ -114,13 +115,11 @@ class Unprotector:
         memory = self._memory
         memory.octets[at : at + size] = datagram
         memory.length[0] = size
-        if not (self._admit_rtcp(datagram, at) if rtcp else self._admit_rtp(datagram, at, now)):
-            return 0
-        self.authentic += 1
-        length: int = memory.length[0]
+        length = self._open_rtcp(datagram, at) if rtcp else self._open_rtp(datagram, at, now)
+        self.authentic += length > 0
         return length
 
-    def _admit_rtp(self, datagram: bytes | memoryview, at: int, now: int) -> bool:
+    def _open_rtp(self, datagram: bytes | memoryview, at: int, now: int) -> int:
         _, number, _, ssrc = _RTP_NUMBERS.unpack_from(datagram)
         stream = self._streams.get(ssrc)
         index = number if stream is None else stream.highest + _forward(number, stream.highest)
@@ -130,17 +129,15 @@ class Unprotector:
             index = found << 16 | number
             status = self._begin_again(datagram, at, ssrc, index)
         if status:
-            reason = _REASONS.get(status, MALFORMED)
-            if stream is not None and reason == REPLAYED:
-                self.replayed[ssrc] += 1
-            return bool(self._refuse(reason))
+            return self._refuse(_REASONS.get(status, MALFORMED), None if stream is None else ssrc, number)
         if stream is None:
             if len(self._streams) >= MAX_STREAMS:
                 self._rtp.forget(ssrc)
-                return bool(self._refuse(TOO_MANY))
+                return self._refuse(TOO_MANY)
             stream = self._streams[ssrc] = _Stream(index)
         stream.highest, stream.heard = max(stream.highest, index), now
-        return True
+        length: int = self._memory.length[0]
+        return length
 
     def _try(self, at: int) -> int:
         status: int = library.unprotect(self._rtp.handle, self._memory.pointer + at, self._memory.length)
@@ -170,21 +167,23 @@ class Unprotector:
         self._memory.length[0] = size
         return self._try(at)
 
-    def _admit_rtcp(self, datagram: bytes | memoryview, at: int) -> bool:
+    def _open_rtcp(self, datagram: bytes | memoryview, at: int) -> int:
         """Its index stands in it: nothing to look for (RFC 3711 §3.4)."""
         status = library.unprotect_rtcp(self._rtcp.handle, self._memory.pointer + at, self._memory.length)
         if status:
-            return bool(self._refuse(_REASONS.get(status, MALFORMED)))
+            return self._refuse(_REASONS.get(status, MALFORMED))
         ssrc = int.from_bytes(datagram[4:8])
         if ssrc not in self._reporters:
             if len(self._reporters) >= MAX_STREAMS:
                 self._rtcp.forget(ssrc)
-                return bool(self._refuse(TOO_MANY))
+                return self._refuse(TOO_MANY)
             self._reporters.add(ssrc)
-        return True
+        length: int = self._memory.length[0]
+        return length
 
-    def _refuse(self, reason: str) -> int:
-        self.counts[reason] += 1
+    def _refuse(self, reason: str, ssrc: int | None = None, number: int = 0) -> int:
+        """`ssrc` of a known stream."""
+        self.why = Refusal(reason, ssrc, number)
         return 0
 
 

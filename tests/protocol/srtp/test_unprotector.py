@@ -55,8 +55,9 @@ def test_what_is_not_authentic_is_left_out_and_counted() -> None:
     assert datagrams(got) == [packet(0), packet(3)]
     assert got.arrival_times.tolist() == [0, len(mixed) - 1]
     assert (got.kernel_drops, got.drops_exact, got.steered) == (3, False, True)
-    assert receiver.counts == {"srtp_unauthenticated": 3, "srtp_truncated": 4, "srtp_replayed": 1}
-    assert receiver.replayed == {1: 1}
+    assert receiver.refused.reasons == {"srtp_unauthenticated": 1, "srtp_truncated": 4}
+    assert receiver.refused.corrupted == {1: 2}
+    assert receiver.refused.replayed == [(1, 0)]
     assert receiver.authentic == 2
 
 
@@ -91,15 +92,15 @@ def test_any_order_within_eight_thousand_packets(profile: Profile) -> None:
     assert all(receiver.unprotect(protected[n], 0) == packet(60_000 + n) for n in others)
     assert receiver.unprotect(protected[8192], 0)
     assert not any(receiver.unprotect(one, 0) for one in protected[:5000])
-    assert receiver.counts == {"srtp_replayed": 5000}
+    assert receiver.refused.replayed == [(1, (60_000 + n) & 0xFFFF) for n in range(5000)]
 
 
 def test_replayed_reports() -> None:
     protected = Protector(KEYS[GCM]).protect([report(), report()])
     receiver = Unprotector(KEYS[GCM])
     assert [bool(receiver.unprotect(one, 0)) for one in protected * 2] == [True, True, False, False]
-    assert receiver.counts == {"srtp_replayed": 2}
-    assert not receiver.replayed, "of media, for its account"
+    assert receiver.refused.reasons == {"srtp_replayed": 2}
+    assert not receiver.refused.replayed, "of media, for its account"
 
 
 def test_what_one_direction_sends_the_other_cannot_have_sent() -> None:
@@ -135,7 +136,7 @@ def test_streams_of_one_key_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None
     clear = [packet(1, ssrc=ssrc) for ssrc in range(5)] + [report(ssrc) for ssrc in range(5)]
     got = [receiver.unprotect(one, 0) for one in protector.protect(clear)]
     assert [one is not None for one in got] == [True, True, True, False, False] * 2
-    assert receiver.counts == {"srtp_streams": 4}
+    assert receiver.refused.reasons == {"srtp_streams": 4}
     more = [receiver.unprotect(one, 0) for one in protector.protect([packet(2, ssrc=2), packet(2, ssrc=4)])]
     assert [one is not None for one in more] == [True, False]
 
@@ -145,7 +146,7 @@ def test_junk_raises_nothing(junk: list[bytes]) -> None:
     for key in KEYS.values():
         receiver = Unprotector(key)
         assert len(receiver.unprotect_batch(Batch.of(junk, 0))) == 0
-        assert sum(receiver.counts.values()) == len(junk)
+        assert sum(receiver.refused.reasons.values()) == len(junk)
 
 
 @given(st.data())

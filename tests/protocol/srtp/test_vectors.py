@@ -131,7 +131,7 @@ def test_an_identifier_of_the_key_is_where_rfc_3711_has_it(profile: Profile) -> 
     receiver = Unprotector(key)
     assert receiver.unprotect(expected, 0) == a_packet(7)
     assert receiver.unprotect(expected.replace(b"MKI!", b"MKI?"), 0) is None
-    assert receiver.counts == {"srtp_other_key": 1}
+    assert receiver.refused.reasons == {"srtp_other_key": 1}
     assert receiver.unprotect(Protector(key).protect([a_report()])[0], 0) == a_report()
 
 
