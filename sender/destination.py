@@ -28,6 +28,8 @@ class Destination:
     """of each of the session's streams: the feed that it comes from."""
     context: object = None
     """whoever added it."""
+    acknowledges: bool = True
+    """it may answer the final range."""
     playing: bool = True
     """media goes there."""
     unwanted: set[int] = field(default_factory=set)

@@ -114,10 +114,19 @@ class Network:
 
     # Commands
 
-    def add(self, to: TargetPaths, session: SenderSession, feeds: Sequence[int], *, context: object = None) -> None:
+    def add(
+        self,
+        to: TargetPaths,
+        session: SenderSession,
+        feeds: Sequence[int],
+        *,
+        context: object = None,
+        acknowledges: bool = True,
+    ) -> None:
         """A destination, to which media goes from now on. `feeds`: of each of the session's streams, the one that it
-        comes from; `context`: whatever whoever hears of its end wants to know then."""
-        self.destinations[to.key] = Destination(to, session, feeds, context)
+        comes from; `context`: whatever whoever hears of its end wants to know then; `acknowledges`: it may answer the
+        final range."""
+        self.destinations[to.key] = Destination(to, session, feeds, context, acknowledges)
         self._touched.add(to.key)
         self._open += 1
 
@@ -150,7 +159,7 @@ class Network:
         if destination is not None:
             destination.playing = False
             destination.session.close(now)
-            if gone:
+            if gone or not destination.acknowledges:
                 destination.session.handle_unreachable(now)
             self._touched.add(key)
 
@@ -273,12 +282,13 @@ class Network:
                 self._programme.lose(destination.feeds[stream], key, share)
             case PeerSeen(ssrc):
                 destination.reached = True
-                self.journal.note(now, "peer_seen", f"{ssrc:#010x} at {name}", f"{name} answers")
+                line = None if self._serves else f"{name} answers"  # who asked for media is known to be there
+                self.journal.note(now, "peer_seen", f"{ssrc:#010x} at {name}", line)
             case PeerReport():
                 self._handle_report(destination, event, now)
             case PeerLeft(ssrc, reason):
                 because = f": {reason}" if reason else ""
-                line = f"{name} says goodbye{because}"
+                line = None if self._serves else f"{name} says goodbye{because}"
                 self.journal.note(now, "peer_left", f"{ssrc:#010x} at {name}{because}", line)
 
     def _limit(self, destination: Destination, event: RateLimited, now: int) -> None:

@@ -101,7 +101,7 @@ class Served:
         delivery = _delivery(session)
         now = time.monotonic_ns()
         if delivery.session is None:
-            self._begin(delivery, now)
+            self._begin(delivery, session.context.ours, now)
         elif not delivery.players:
             self._afterwards.append(lambda: self._network.call(lambda _: self._network.play(delivery.key)))
         else:
@@ -158,14 +158,15 @@ class Served:
 
     # The rest
 
-    def _begin(self, delivery: Delivery, now: int) -> None:
+    def _begin(self, delivery: Delivery, ours: bool, now: int) -> None:
         to = delivery.begin(self._config.media, self._cname, now=now, wall=time.time_ns(), numbers=self._numbers)
         session, feeds, tracks, network = delivery.session, delivery.feeds, delivery.tracks, self._network
         assert session is not None
+        acknowledges = ours or delivery.multicast
 
         def join(_: int) -> None:
             network.transport.welcome(delivery.key, tracks)
-            network.add(to, session, feeds, context=delivery)
+            network.add(to, session, feeds, context=delivery, acknowledges=acknowledges)
             network.play(delivery.key)
 
         def hand_over() -> None:

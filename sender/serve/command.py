@@ -40,7 +40,8 @@ def configure(values: Mapping[str, object], given: Mapping[str, object]) -> Serv
     where = values.get("url") or place("rtsp://:8554")
     assert isinstance(where, url.Url)
     group = values.get("multicast")
-    media = cli.configure({**values, "target": (group,) if group else ()}, given, serves=True)
+    own = {"target": (group,) if group else (), "bind": where.host or None}
+    media = cli.configure({**values, **own}, given, serves=True)
     return ServeConfig(
         media,
         host=where.host or None,

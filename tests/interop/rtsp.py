@@ -1,0 +1,65 @@
+"""Other programs' command lines as RTSP clients, and our server."""
+
+from __future__ import annotations
+
+import os
+import socket
+from contextlib import closing
+from pathlib import Path
+
+from tests.interop import ffmpeg, gstreamer
+from tests.support import peers
+
+UNPRIVILEGED = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+"""VLC does not run as root."""
+
+
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that is free."""
+    with closing(socket.socket()) as opened:
+        opened.bind(("127.0.0.1", 0))
+        return int(opened.getsockname()[1])
+
+
+def serve(url: str, *options: object) -> list[object]:
+    """The command line of our server."""
+    return peers.sender("serve", url, *options)
+
+
+def by_ffmpeg(url: str, lower: str, pictures: Path, sound: Path) -> list[object]:
+    """Plays until every stream has said BYE. `lower`: udp, tcp or udp_multicast."""
+    return [
+        *(*ffmpeg.FFMPEG, "-rtsp_transport", lower, "-i", url),
+        *("-map", "0:v", "-fps_mode", "passthrough", "-pix_fmt", "yuv420p", "-f", "yuv4mpegpipe", pictures),
+        *("-map", "0:a", "-c:a", "pcm_s16le", sound),
+    ]
+
+
+def by_gstreamer(
+    url: str, lower: str, video: str, audio: str, pictures: Path, sound: Path, *properties: str
+) -> list[object]:
+    """Plays until the end. `lower`: udp, tcp or udp-mcast; `properties` of rtspsrc."""
+    to_pictures = "videoconvert ! video/x-raw,format=I420,colorimetry=bt601 ! y4menc ! filesink sync=false"
+    to_sound = "audioconvert ! audio/x-raw,format=S16LE,channels=1 ! wavenc ! filesink sync=false"
+    return [
+        *gstreamer.LAUNCH,
+        *("rtspsrc", f"location={url}", f"protocols={lower}", "latency=100", "name=s", *properties),
+        *f"s. ! {gstreamer.DECODE[video]} ! {to_pictures} location={pictures}".split(),
+        *f"s. ! {gstreamer.DECODE[audio]} ! {to_sound} location={sound}".split(),
+    ]
+
+
+def by_vlc(url: str, lower: str, recorded: Path) -> list[object]:
+    """Keeps what comes, as it comes, until the end. `lower`: udp or tcp."""
+    command = ["cvlc", "--no-plugins-cache", "-q", *(["--rtsp-tcp"] if lower == "tcp" else []), url]
+    command += ["--sout", f"#std{{access=file,mux=mkv,dst={recorded}}}", "--sout-keep", "vlc://quit"]
+    return [*(UNPRIVILEGED if os.geteuid() == 0 else ()), *command]
+
+
+def decode(recorded: Path, pictures: Path, sound: Path) -> list[object]:
+    """A file into pictures and sound."""
+    return [
+        *(*ffmpeg.FFMPEG, "-i", recorded),
+        *("-map", "0:v", "-fps_mode", "passthrough", "-pix_fmt", "yuv420p", "-f", "yuv4mpegpipe", pictures),
+        *("-map", "0:a", "-c:a", "pcm_s16le", sound),
+    ]
