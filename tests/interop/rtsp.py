@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import socket
 from contextlib import closing
 from pathlib import Path
 
 from tests.interop import ffmpeg, gstreamer
 from tests.support import peers
-
-UNPRIVILEGED = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
-"""VLC does not run as root."""
 
 
 def free_port() -> int:
@@ -46,20 +42,4 @@ def by_gstreamer(
         *("rtspsrc", f"location={url}", f"protocols={lower}", "latency=100", "name=s", *properties),
         *f"s. ! {gstreamer.DECODE[video]} ! {to_pictures} location={pictures}".split(),
         *f"s. ! {gstreamer.DECODE[audio]} ! {to_sound} location={sound}".split(),
-    ]
-
-
-def by_vlc(url: str, lower: str, recorded: Path) -> list[object]:
-    """Keeps what comes, as it comes, until the end. `lower`: udp or tcp."""
-    command = ["cvlc", "--no-plugins-cache", "-q", *(["--rtsp-tcp"] if lower == "tcp" else []), url]
-    command += ["--sout", f"#std{{access=file,mux=mkv,dst={recorded}}}", "--sout-keep", "vlc://quit"]
-    return [*(UNPRIVILEGED if os.geteuid() == 0 else ()), *command]
-
-
-def decode(recorded: Path, pictures: Path, sound: Path) -> list[object]:
-    """A file into pictures and sound."""
-    return [
-        *(*ffmpeg.FFMPEG, "-i", recorded),
-        *("-map", "0:v", "-fps_mode", "passthrough", "-pix_fmt", "yuv420p", "-f", "yuv4mpegpipe", pictures),
-        *("-map", "0:a", "-c:a", "pcm_s16le", sound),
     ]
