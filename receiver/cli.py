@@ -10,13 +10,16 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
-from protocol.command import address, check, devices, live, options, program, units
+from protocol.command import address, check, devices, live, options, program, security, units
 from protocol.command.options import Group, Option, Positional, Program
 from protocol.command.program import Outcome, Request
 from protocol.command.repair import repair
 from protocol.command.terminal import Terminal
-from protocol.errors import UsageError
+from protocol.control.trust.passwords import VISIBLE
+from protocol.errors import ProtocolError, UsageError
+from protocol.rtsp import url
 from receiver.config import Latency, Listen, ReceiverConfig
+from receiver.control.groups import is_group
 from receiver.description import ENCODINGS, PROTECTION, read_description
 from receiver.media import Format
 from receiver.report.csv_file import csv_text
@@ -70,6 +73,8 @@ def _work(request: Request, run: Run | None) -> Outcome:
         tried = rows(config)
         text = check.as_json(tried) if values.get("json") else check.as_text(tried)
         return Outcome(check.exit_code(tried), data=text)
+    if config.listen.url is not None and config.listen.url.password is not None:
+        request.terminal.log(VISIBLE)
     receive = run or _pipeline()
     with views(config, request.terminal) as view:
         code, report = receive(config, log=request.terminal.log, status=view, stop=request.stop)
@@ -110,13 +115,18 @@ def views(config: ReceiverConfig, terminal: Terminal) -> AbstractContextManager[
 def configure(values: Mapping[str, Any], given: Mapping[str, object]) -> ReceiverConfig:
     """The values that were given, and the defaults for the others. Raises UsageError where they contradict."""
     fields = {key: value for key, value in values.items() if key in ReceiverConfig.__dataclass_fields__}
-    listen, formats = values.get("source", (Listen(), None))
+    listen, formats = values.get("source") or source(f":{address.DEFAULT_PORT}")
     if "map" in values:
         fields["mapped"] = dict(values["map"])
     if values.get("no_gro"):
         fields["gro"] = False
-    config = ReceiverConfig(listen=listen, formats=formats, family=options.family(values), given=dict(given), **fields)
+    config = ReceiverConfig(
+        listen=listen, formats=formats, family=options.family(values), security=security.security(values),
+        given=dict(given), **fields,
+    )  # fmt: skip
     _one_user_of_stdout(config)
+    if listen.url is not None and config.rtcp_to is not None:
+        raise UsageError("--rtcp-to: with rtsp:// the server says where RTCP goes; leave it out")
     return config
 
 
@@ -134,13 +144,31 @@ def _one_user_of_stdout(config: ReceiverConfig) -> None:
 
 def source(text: str) -> tuple[Listen, Mapping[int, Format] | None]:
     """SOURCE: where to listen, and the formats when a description names them. Raises UsageError."""
+    if text.lower().startswith(("rtsp://", "rtsps://")):
+        return Listen(ports=(), url=presentation(text)), None
     if text.lower().endswith(".sdp"):
         return read_description(text)
-    _, place = address.split_scheme(text)
+    scheme, place = address.split_scheme(text)
     host, port = ("", int(place)) if place.isdecimal() and len(place) < 6 else address.host_port(place)
     if not 0 < port <= 65536 - _PORTS:
         raise UsageError(f"port {port} will not do: this and the next {_PORTS - 1} are used, choose one below 65533")
-    return Listen(host or None, tuple(range(port, port + _PORTS))), None
+    tcp = None if scheme or is_group(host) else port
+    return Listen(host or None, tuple(range(port, port + _PORTS)), tcp=tcp), None
+
+
+def presentation(text: str) -> url.Url:
+    """`rtsp://[USER@]HOST[:PORT]/NAME`. Raises UsageError."""
+    try:
+        return url.parse(text)
+    except ProtocolError:
+        raise UsageError(f"{text!r} is no address: write rtsp://HOST:PORT/NAME") from None
+
+
+def rtsp_transport(text: str) -> str:
+    """Raises UsageError."""
+    if text not in (ways := ("auto", "udp", "tcp", "multicast")):
+        raise UsageError(f"{text!r}: one of {', '.join(ways)}")
+    return text
 
 
 def latency(text: str) -> Latency:
@@ -220,6 +248,8 @@ examples:
   python -m receiver :6004 --latency 80ms      other ports, and a fixed delay
   python -m receiver stream.sdp                what an SDP file of FFmpeg or GStreamer describes
   python -m receiver 239.1.2.3:5004            join a multicast group
+  python -m receiver rtsp://admin@192.0.2.9:554/stream1 --password-file camera.txt
+  python -m receiver rtsps://192.0.2.7:8555/live
   python -m receiver --video out.mp4 --audio none --duration 30s --json
   python -m receiver --audio none --video - | ffplay -
   python -m receiver --capture run.pcapng      then: python -m receiver replay run.pcapng --help
@@ -230,7 +260,11 @@ Any option may also stand in the environment (STEADYCAST_LATENCY=60ms) or in a f
 [receiver] and [sender]); the command line wins, then the environment.
 Exit codes: 0 done, 1 error, 2 wrong usage, 3 no packet came, 4 a --fail-if holds, 130 second Ctrl-C.""",
     positional=Positional(
-        "source", "[SOURCE]", "[HOST]:PORT (default :5004), rtp://HOST:PORT, or FILE.sdp", many=False, read=source
+        "source",
+        "[SOURCE]",
+        "[HOST]:PORT (default :5004), rtp://HOST:PORT, FILE.sdp, rtsp://[USER@]HOST[:PORT]/NAME, or rtsps://… with TLS",
+        many=False,
+        read=source,
     ),
     groups=(
         Group(
@@ -263,7 +297,10 @@ Exit codes: 0 done, 1 error, 2 wrong usage, 3 no packet came, 4 a --fail-if hold
         ),
         options.network_options(
             Option("no-gro", "take datagrams one by one: slower, but counts the kernel's drops exactly", kind="switch"),
+            Option("rtsp-transport", "how packets of rtsp:// come: auto (default: UDP, or in the TCP connection after"
+                   " 2 s without any), udp, tcp or multicast", "HOW", rtsp_transport),
         ),
+        Group("trust", (*security.listening_options(), *security.connecting_options())),
         options.run_options(
             Option("report", "write the report to DIR: report.json, and its intervals to intervals.csv", "DIR"),
             Option("exit-on-end", "end when the last sender has said goodbye, or was silent for 25 s", kind="switch"),

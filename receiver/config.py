@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from protocol.command.repair import AUTO, Repair
+from protocol.command.security import Security
+from protocol.rtsp.url import Url
 from receiver.media import Format
 
 
@@ -27,6 +29,10 @@ class Listen:
     ports: tuple[int, ...] = (5004, 5005, 5006, 5007)
     rtx_ssrcs: Mapping[int, int] = field(default_factory=dict)
     """SSRCs of retransmissions, with those of their originals, where a description names them."""
+    tcp: int | None = None
+    """port on which senders may announce themselves; None: none."""
+    url: Url | None = None
+    """of a presentation to ask for; then there are no ports of ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +62,9 @@ class ReceiverConfig:
     interface: str | None = None
     family: int = 0
     rtcp_to: tuple[str, int] | None = None
+    rtsp_transport: str = "auto"
+    """how packets of a presentation come: auto, udp, tcp or multicast."""
+    security: Security = field(default_factory=Security)
     json: bool = False
     """the report goes to stdout."""
     json_stream: bool = False

@@ -18,6 +18,7 @@ from receiver import libraries
 from receiver.capture.recorded import RecordedSession
 from receiver.capture.writing import Capture
 from receiver.config import ReceiverConfig
+from receiver.control.program import open_control
 from receiver.description import RED, ULPFEC, ahead, formats, protection, retransmissions
 from receiver.events import (
     KINDS,
@@ -118,6 +119,7 @@ class Receiver:
         self._network = Network(
             self._transport, session, on_units=self._deliver, on_event=self._event, on_failure=self._failed
         )
+        self._control = open_control(config, self._network, log, self._give_up, self._failed)
 
     def _open_session(self, asked: SessionConfig) -> ReceiverSession:
         if self._capture is None:
@@ -138,6 +140,8 @@ class Receiver:
 
     def run(self, status: Callable[[Snapshot], None] | None) -> tuple[int, dict[str, object]]:
         self._network.start()
+        if self._control is not None:
+            self._control.start()
         reporter = threading.Thread(target=self._report_each_second, args=(status,), name="report", daemon=True)
         reporter.start()
         if self._outputs.window is not None and self._outputs.changed is not None:
@@ -148,7 +152,7 @@ class Receiver:
             self._stop.wait()
         reporter.join(2.0)
         self._close()
-        if self._failure is not None:
+        if self._failure is not None and not (isinstance(self._failure, FatalError) and self._snapshot.streams):
             raise self._failure
         return self._conclude()
 
@@ -161,6 +165,8 @@ class Receiver:
         self._look()
         self._network.call(self._offer_owed)
         self._network.close()
+        if self._control is not None:
+            self._control.close()
         if self._capture is not None:
             self._capture.close()
         self._transport.close()
@@ -169,6 +175,9 @@ class Receiver:
 
     def _conclude(self) -> tuple[int, dict[str, object]]:
         error = self._output_error if self._snapshot.streams else "no packets came"
+        if isinstance(self._failure, FatalError):
+            error = str(self._failure)
+            self._log(error)
         try:
             if self._config.picture is not None and self._outputs.pictures is not None:
                 self._outputs.pictures.save(self._config.picture)
@@ -297,8 +306,14 @@ class Receiver:
             self._log(f"the sender's report cannot be read: {error}")
 
     def _failed(self, error: Exception) -> None:
-        self._failure = error
+        self._failure = self._failure or error
         self._stop.set()
+
+    # -- the control thread -----------------------------------------------------------------------------------
+
+    def _give_up(self, error: FatalError) -> None:
+        """The far end is not there, or does not let us in: that is what the run ends with."""
+        self._failed(error)
 
     # -- the decode threads -----------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import sys
@@ -27,6 +28,7 @@ from protocol.command.versions import versions
 from protocol.errors import FatalError, ResourceError
 
 INTERRUPTED = 130
+_PASSWORD = re.compile(r"^(\w+://[^/:@]*):[^/]*@")
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _GRACE = 2.0
 """seconds after the second Ctrl-C in which threads may still end by themselves."""
@@ -101,6 +103,17 @@ def failure(message: str, given: Mapping[str, object]) -> dict[str, object]:
     }
 
 
+def shown(given: Mapping[str, Given]) -> dict[str, object]:
+    """What was given, for the report: without passwords in addresses."""
+    return {key: _without_password(item.value) for key, item in given.items()}
+
+
+def _without_password(value: object) -> object:
+    if isinstance(value, list):
+        return [_without_password(each) for each in value]
+    return _PASSWORD.sub(r"\1@", value) if isinstance(value, str) else value
+
+
 @contextmanager
 def interruptible(stop: threading.Event, restore: Callable[[], None]) -> Iterator[None]:
     """The first SIGINT or SIGTERM sets `stop`; the second raises KeyboardInterrupt and soon, after `restore`, ends the
@@ -168,7 +181,7 @@ def _work(
     values = read_values(program, given)
     log_file = values.get("log_file")
     terminal.configure(quiet=bool(values.get("quiet")), log_file=None if log_file is None else str(log_file))
-    request = Request(values, {key: item.value for key, item in given.items()}, terminal)
+    request = Request(values, shown(given), terminal)
     with interruptible(request.stop, terminal.restore), _watched_threads(request.stop, given, terminal) as mistakes:
         outcome = work(request)
     outcome = _with_mistake(outcome, mistakes[0]) if mistakes else outcome
@@ -210,7 +223,7 @@ def _judged(outcome: Outcome, asked: object) -> Outcome:
 
 
 def _failed(message: str, exit_code: int, given: Mapping[str, Given]) -> Outcome:
-    return Outcome(exit_code, failure(message, {key: item.value for key, item in given.items()}))
+    return Outcome(exit_code, failure(message, shown(given)))
 
 
 def _mistake(error: Exception, given: Mapping[str, Given], terminal: Terminal) -> Outcome:

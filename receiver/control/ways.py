@@ -4,7 +4,6 @@ All of it belongs to the control thread; sessions and sockets are the network th
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import socket
 import time
 from collections.abc import Callable, Sequence
@@ -166,14 +165,6 @@ def join(network: Network, config: ReceiverConfig, group: str, ports: tuple[int,
         if network.uses(port):
             raise ResourceError(f"port {port} of the group {group} is in use here already")
     return UdpWay(network, _open(config, group, ports))
-
-
-def is_group(host: str | None) -> bool:
-    """Whether it is the address of a multicast group."""
-    try:
-        return host is not None and ipaddress.ip_address(host).is_multicast
-    except ValueError:
-        return False
 
 
 def _open(config: ReceiverConfig, host: str | None, ports: Sequence[int]) -> list[socket.socket]:

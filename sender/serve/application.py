@@ -93,11 +93,7 @@ class Served:
             raise Refused(461, request.headers.get("Transport") or "")
         if agreement is None:
             session.context = Agreement(found[0], "Steadycast" in (request.headers.get("User-Agent") or ""))
-        delivery, transport = found
-        at_ports = delivery.setups[track].track()
-        if at_ports is not None and not delivery.multicast:  # what opens the way through a NAT comes before PLAY
-            self._network.call(lambda _: self._network.transport.welcome(delivery.key, at_ports))
-        return Agreed(transport)
+        return Agreed(found[1])
 
     # What flows
 
@@ -164,11 +160,12 @@ class Served:
 
     def _begin(self, delivery: Delivery, ours: bool, now: int) -> None:
         to = delivery.begin(self._config.media, self._cname, now=now, wall=time.time_ns(), numbers=self._numbers)
-        session, feeds, network = delivery.session, delivery.feeds, self._network
+        session, feeds, tracks, network = delivery.session, delivery.feeds, delivery.tracks, self._network
         assert session is not None
         acknowledges = ours or delivery.multicast
 
         def join(_: int) -> None:
+            network.transport.welcome(delivery.key, tracks)
             network.add(to, session, feeds, context=delivery, acknowledges=acknowledges)
             network.play(delivery.key)
 

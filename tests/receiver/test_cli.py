@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
+from protocol.command.security import Security
 from protocol.errors import NoPeerError
+from protocol.rtsp.url import Url
 from receiver.cli import main
 from receiver.config import Latency, Listen, ReceiverConfig
 from receiver.media import Format
@@ -46,7 +48,7 @@ def pipeline(monkeypatch: pytest.MonkeyPatch) -> Pipeline:
 
 def test_nothing_given_is_the_default(pipeline: Pipeline, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([], pipeline) == 3
-    assert pipeline.config == ReceiverConfig()
+    assert pipeline.config == ReceiverConfig(listen=Listen(tcp=5004))
     captured = capsys.readouterr()
     assert captured.out == ""
     lines = captured.err.splitlines()
@@ -107,16 +109,43 @@ def somewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("source", "listen"),
     [
-        (":6000", Listen(None, (6000, 6001, 6002, 6003))),
-        ("6000", Listen(None, (6000, 6001, 6002, 6003))),
+        (":6000", Listen(None, (6000, 6001, 6002, 6003), tcp=6000)),
+        ("6000", Listen(None, (6000, 6001, 6002, 6003), tcp=6000)),
         ("rtp://@:6000", Listen(None, (6000, 6001, 6002, 6003))),
         ("239.1.2.3", Listen("239.1.2.3", (5004, 5005, 5006, 5007))),
-        ("127.0.0.1:65532", Listen("127.0.0.1", (65532, 65533, 65534, 65535))),
+        ("127.0.0.1:65532", Listen("127.0.0.1", (65532, 65533, 65534, 65535), tcp=65532)),
+        ("rtsp://192.0.2.9/a/b?c=1", Listen(ports=(), url=Url("rtsp", "192.0.2.9", 554, "/a/b?c=1"))),
+        ("RTSPS://[::1]:8555/live", Listen(ports=(), url=Url("rtsps", "::1", 8555, "/live"))),
     ],
 )
 def test_sources(pipeline: Pipeline, source: str, listen: Listen) -> None:
     main([source], pipeline)
     assert pipeline.config.listen == listen
+
+
+def test_a_password_in_an_address_stays_out_of_the_report(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["rtsp://admin:se:cr@et@192.0.2.9/live", "--json"], pipeline)
+    assert pipeline.config.listen.url == Url("rtsp", "192.0.2.9", 554, "/live", "admin", "se:cr@et")
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["configuration"]["source"] == "rtsp://admin@192.0.2.9/live"
+    assert "se:cr" not in captured.err
+    assert "password-file" in captured.err
+
+
+def test_what_rtsp_needs_reaches_the_configuration(pipeline: Pipeline, tmp_path: Path) -> None:
+    users = tmp_path / "users"
+    users.write_text("alice:secret\nbob:x:y\n")
+    users.chmod(0o600)
+    digits = "ab" * 32
+    options = f"--rtsp-transport tcp --users {users} --cert a.pem --key b.pem --ca c.pem --fingerprint {digits}"
+    main(["rtsp://192.0.2.9/live", *options.split(), "--password-file", "p"], pipeline)
+    assert pipeline.config.rtsp_transport == "tcp"
+    fingerprint = ":".join(["AB"] * 32)
+    assert pipeline.config.security == Security(
+        {"alice": "secret", "bob": "x:y"}, "a.pem", "b.pem", "c.pem", fingerprint, "p"
+    )
 
 
 def test_a_description_brings_ports_and_formats(pipeline: Pipeline, tmp_path: Path) -> None:
@@ -141,7 +170,8 @@ def test_latencies(pipeline: Pipeline, text: str, latency: Latency) -> None:
         ("--latency 60", "--latency: '60' is no time: write a number with its unit"),
         ("--latency auto:2", "--latency: 'auto:2': write auto:0 (quick) to auto:1 (safe)"),
         (":65533", "SOURCE: port 65533 will not do"),
-        ("rtsp://camera/1", "SOURCE: rtsp:// is not supported"),
+        ("http://camera/1", "SOURCE: http:// is not supported"),
+        ("rtsp://", "SOURCE: 'rtsp://' is no address: write rtsp://HOST:PORT/NAME"),
         ("nowhere.sdp", "SOURCE: cannot read nowhere.sdp: No such file"),
         ("--audio out.mp3", "--audio: cannot play sound to 'out.mp3'"),
         ("--video out.avi", "--video: cannot show pictures on 'out.avi'"),

@@ -1,0 +1,112 @@
+"""A presentation that is asked for (RFC 2326), watched while it plays, and asked for again when it breaks off."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+
+from protocol.control.client import Options
+from protocol.errors import FatalError, Untrusted, UsageError
+from receiver.config import ReceiverConfig
+from receiver.control.conversation import Conversation
+from receiver.network import Network
+
+SILENT = 2_000_000_000
+"""ns without a packet after which we say so; where nothing came at all, the connection itself is tried."""
+STALE = 10_000_000_000
+"""ns without a packet after which a server that still answers is asked anew."""
+_LOOK = 0.25
+_FIRST_DELAY, _LONGEST_DELAY = 0.5, 10.0
+"""s until the next try, twice as long each time; up to half of it is taken off by chance."""
+
+
+class Player:
+    """`run` until it is cancelled; then `stop`. On the control thread."""
+
+    def __init__(
+        self,
+        config: ReceiverConfig,
+        network: Network,
+        post: Callable[..., None],
+        log: Callable[[str], None],
+        options: Options,
+    ) -> None:
+        assert config.listen.url is not None
+        self._config, self._network, self._post, self._log, self._options = config, network, post, log, options
+        self._url = config.listen.url
+        self._lower = "UDP" if config.rtsp_transport == "auto" else config.rtsp_transport.upper()
+        self._conversation: Conversation | None = None
+        self._played = False
+        """packets have come, in any try."""
+
+    async def run(self) -> None:
+        """Raises FatalError for what another try would not change."""
+        delay = _FIRST_DELAY
+        while True:
+            before, began = self._played, time.monotonic_ns()
+            try:
+                await self._try()
+                why = "asking anew"
+            except (Untrusted, UsageError):
+                raise
+            except FatalError as error:
+                if not self._played:
+                    raise
+                why = str(error)
+            finally:
+                self._let_go()
+            if before != self._played or time.monotonic_ns() - began > STALE:
+                delay = _FIRST_DELAY
+            pause = delay * random.uniform(0.5, 1.0)
+            self._log(f"{why}; next try in {pause:.1f} s")
+            await asyncio.sleep(pause)
+            delay = min(2 * delay, _LONGEST_DELAY)
+
+    async def stop(self) -> None:
+        """The server is told that we leave."""
+        if self._conversation is not None:
+            await self._conversation.leave()
+
+    async def _try(self) -> None:
+        """One conversation, until it is worth another. Raises FatalError."""
+        conversation = self._conversation = Conversation(
+            self._url, self._config, self._network, self._post, self._log, self._options
+        )
+        await conversation.open()
+        await conversation.play(self._lower)
+        while await self._watch(conversation):
+            self._log(f"no packets by UDP for {SILENT // 1_000_000_000} s: asking for them in the TCP connection")
+            self._lower = "TCP"
+            await conversation.stop()
+            await conversation.play(self._lower)
+
+    def _let_go(self) -> None:
+        """Whatever is left of the conversation."""
+        if self._conversation is not None:
+            self._conversation.close()
+            self._conversation = None
+
+    async def _watch(self, conversation: Conversation) -> bool:
+        """Until the stream has broken off: False. True: nothing came by UDP. Raises FatalError where the connection
+        is lost."""
+        began = time.monotonic_ns()
+        said = False
+        while True:
+            await conversation.wait(_LOOK)
+            heard, now = await conversation.heard(), time.monotonic_ns()
+            self._played |= heard is not None
+            silence = now - (began if heard is None else max(began, heard))
+            if conversation.over:
+                began, said = now, False
+            elif silence < SILENT:
+                said = False
+            elif heard is None and conversation.lower == "UDP" and self._config.rtsp_transport == "auto":
+                return True
+            elif silence >= STALE:
+                return False
+            elif not said:
+                said = True
+                self._log(f"no packets from {conversation.place} for {SILENT // 1_000_000_000} s")
+                await conversation.probe()
