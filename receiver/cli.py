@@ -16,7 +16,7 @@ from protocol.command.program import Outcome, Request
 from protocol.command.repair import repair
 from protocol.command.terminal import Terminal
 from protocol.control.trust.passwords import VISIBLE
-from protocol.errors import ProtocolError, UsageError
+from protocol.errors import NoPeerError, ProtocolError, UsageError
 from protocol.rtsp import url
 from receiver.config import Latency, Listen, ReceiverConfig
 from receiver.control.groups import is_group
@@ -66,6 +66,8 @@ def _work(request: Request, run: Run | None) -> Outcome:
 
         found = speakers()
         return Outcome(0, data=devices.as_json(found) if values.get("json") else devices.as_text(found, ("speaker",)))
+    if values.get("find"):
+        return _found(request)
     config = configure(values, request.given)
     if values.get("check"):
         from receiver.check import rows
@@ -80,6 +82,17 @@ def _work(request: Request, run: Run | None) -> Outcome:
         code, report = receive(config, log=request.terminal.log, status=view, stop=request.stop)
         view.end(report)
     return outcome(code, report)
+
+
+def _found(request: Request) -> Outcome:
+    from protocol.control.discovery import finder, listing  # nobody else needs them
+
+    services = finder.find(request.stop)
+    if request.values.get("json"):
+        return Outcome(0 if services else NoPeerError.exit_code, data=listing.as_json(services))
+    if not services:
+        raise NoPeerError(listing.NOBODY)
+    return Outcome(0, data=listing.as_text(services))
 
 
 def outcome(code: int, report: Mapping[str, Any]) -> Outcome:
@@ -250,6 +263,7 @@ examples:
   python -m receiver 239.1.2.3:5004            join a multicast group
   python -m receiver rtsp://admin@192.0.2.9:554/stream1 --password-file camera.txt
   python -m receiver rtsps://192.0.2.7:8555/live
+  python -m receiver --find                    who is there to receive from?
   python -m receiver --video out.mp4 --audio none --duration 30s --json
   python -m receiver --audio none --video - | ffplay -
   python -m receiver --capture run.pcapng      then: python -m receiver replay run.pcapng --help
@@ -305,6 +319,9 @@ Exit codes: 0 done, 1 error, 2 wrong usage, 3 no packet came, 4 a --fail-if hold
             Option("report", "write the report to DIR: report.json, and its intervals to intervals.csv", "DIR"),
             Option("exit-on-end", "end when the last sender has said goodbye, or was silent for 25 s", kind="switch"),
         ),
-        options.help_options(),
+        options.help_options(
+            Option("find", "list the senders and receivers that announce themselves on the network (with --json: as"
+                   " JSON)", kind="switch", command_line_only=True),
+        ),
     ),
 )  # fmt: skip

@@ -116,10 +116,11 @@ def run_options(*more: Option) -> Group:
     )  # fmt: skip
 
 
-def help_options() -> Group:
+def help_options(*more: Option) -> Group:
     return Group(
         "instead of streaming",
         (
+            *more,
             Option("list-devices", "list the devices that can be used here, and end (with --json: as JSON)",
                    kind="switch", command_line_only=True),
             Option("check", "try devices, codecs, ports and socket options; say what to install; end",

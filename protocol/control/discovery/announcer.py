@@ -1,0 +1,103 @@
+"""Telling the network that somebody listens here, for as long as it does."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from protocol.control.discovery.service import TYPE, Service, instance, record
+from protocol.control.trust.certificate import addresses as own_addresses
+from protocol.control.trust.certificate import host_names
+
+if TYPE_CHECKING:
+    from zeroconf import ServiceInfo, Zeroconf
+
+_TTL = 120
+"""s after which others forget it unless it is said again (RFC 6762 §10)."""
+_PATIENCE = 2.0
+_SILENT = "this machine cannot be announced on the network ({}): others need its address"
+
+
+class Announcer:
+    """From `start` to `close`. Its threads are its own; where it cannot speak, the program goes on without.
+
+    pipeline: `announcer = Announcer(Service(name, port, SENDS, path, tls, fingerprint), log); announcer.start()` as
+    soon as the port listens, unless --no-announce was given; `announcer.close()` at the end.
+    """
+
+    def __init__(self, service: Service, log: Callable[[str], None], interfaces: Sequence[str] | None = None) -> None:
+        """`interfaces`: addresses of this machine to speak from, all unless given. The service's own addresses are
+        this machine's unless it names some."""
+        self._service = service
+        self._log = log
+        self._interfaces = None if interfaces is None else list(interfaces)
+        self._zeroconf: Zeroconf | None = None
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="announcer", daemon=True)
+
+    def start(self) -> None:
+        """Returns at once; a name that is taken gets a number."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Says goodbye, and takes two seconds for it at most."""
+        self._closing.set()
+        if self._thread.ident is not None:
+            self._thread.join(_PATIENCE)
+
+    def _run(self) -> None:
+        from zeroconf import BadTypeInNameException, Error  # takes a moment to load, which nobody needs to wait for
+
+        try:
+            zeroconf = open_zeroconf(self._interfaces)
+        except OSError as error:
+            self._log(_SILENT.format(error.strerror or error))
+            return
+        try:
+            zeroconf.register_service(self._info(), allow_name_change=True, cooperating_responders=False)
+            self._closing.wait()
+        except (Error, BadTypeInNameException, OSError) as error:
+            self._log(_SILENT.format(error))
+        finally:
+            zeroconf.close()  # with a goodbye
+
+    def _info(self) -> ServiceInfo:
+        from zeroconf import ServiceInfo
+
+        service = self._service if self._service.addresses else replace(self._service, addresses=_reachable())
+        return ServiceInfo(
+            TYPE,
+            instance(service.name),
+            port=service.port,
+            properties=record(service),
+            server=f"{_label(host_names())}-steadycast.local.",  # the plain name is another program's to defend
+            parsed_addresses=list(service.addresses),
+            host_ttl=_TTL,
+            other_ttl=_TTL,
+        )
+
+
+def open_zeroconf(interfaces: Sequence[str] | None) -> Zeroconf:
+    """Speaks IPv4 and, where there is such a thing, IPv6. Raises OSError."""
+    from zeroconf import InterfaceChoice, IPVersion, Zeroconf
+
+    if interfaces is not None:
+        return Zeroconf(interfaces=list(interfaces))
+    try:
+        return Zeroconf(interfaces=InterfaceChoice.All, ip_version=IPVersion.All)
+    except OSError:
+        return Zeroconf(interfaces=InterfaceChoice.All, ip_version=IPVersion.V4Only)
+
+
+def _reachable() -> tuple[str, ...]:
+    """From elsewhere; this machine's address for itself where there is nothing else."""
+    found = own_addresses()
+    others = [address for address in found if address not in ("127.0.0.1", "::1")]
+    return tuple(others or found)
+
+
+def _label(names: Sequence[str]) -> str:
+    return (names or [socket.gethostname()])[0].partition(".")[0] or "machine"
