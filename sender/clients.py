@@ -45,20 +45,21 @@ class Clients:
     def __init__(self, move: Callable[[Path, SocketAddress], None]) -> None:
         """`move` makes a path lead elsewhere."""
         self._lead = move
-        self._tracks: dict[int, Sequence[Track]] = {}
+        self._tracks: dict[int, list[Track]] = {}
         self._hosts: dict[str, list[int]] = {}
         self._known: dict[Place, int] = {}
         self._unheard: dict[int, list[Path]] = {}
         """paths from whose ends nothing has come yet."""
 
-    def add(self, key: int, tracks: Sequence[Track]) -> None:
-        """A receiver, by its target's key; `tracks` in the order of their setting up."""
-        self._tracks[key] = tracks
-        self._unheard[key] = [path for track in tracks for path in dict.fromkeys((track.rtp, track.rtcp))]
-        for path in self._unheard[key]:
+    def add(self, key: int, track: Track) -> None:
+        """A track more of a receiver, by its target's key, in the order of their setting up."""
+        self._tracks.setdefault(key, []).append(track)
+        for path in dict.fromkeys((track.rtp, track.rtcp)):
+            self._unheard.setdefault(key, []).append(path)
             self._known[_place(path.socket, path.address)] = key
-        for host in {path.address[0] for path in self._unheard[key]}:
-            self._hosts.setdefault(host, []).append(key)
+            keys = self._hosts.setdefault(path.address[0], [])
+            if key not in keys:
+                keys.append(key)
 
     def remove(self, key: int) -> None:
         """It has left."""

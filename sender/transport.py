@@ -185,11 +185,11 @@ class Transport:
         keys = self._add(rtp, None), self._add(rtcp, None)
         return SharedPorts(*keys, (rtp.getsockname()[1], rtcp.getsockname()[1]), family)
 
-    def welcome(self, key: int, tracks: Sequence[Track]) -> None:
-        """A receiver at shared ports."""
-        for path in (path for track in tracks for path in (track.rtp, track.rtcp)):
+    def welcome(self, key: int, track: Track) -> None:
+        """A receiver at shared ports, or a track more of one."""
+        for path in (track.rtp, track.rtcp):
             self._list(path)
-        self._clients.add(key, tracks)
+        self._clients.add(key, track)
 
     def _move(self, path: Path, to: SocketAddress) -> None:
         self._unlist(path)

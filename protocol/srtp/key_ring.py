@@ -12,7 +12,7 @@ from protocol.srtp.rollover import Allowance
 from protocol.srtp.unprotector import Unprotector
 
 MOST = 64
-"""keys; of more, the one that was new, or new somewhere, longest ago makes room."""
+"""keys; of more, the one that was silent for longest makes room."""
 _PATHS = 1024
 _RTCP = {bytes((kind,)) for kind in range(192, 224)}
 
@@ -22,7 +22,6 @@ class KeyRing:
 
     def __init__(self, keys: Iterable[MasterKey] = ()) -> None:
         self._keys: list[Unprotector] = []
-        """the one that opened something at a new place last is the last."""
         self._owners: dict[int, Unprotector] = {}
         """by SSRC."""
         self._paths: dict[Hashable, Unprotector] = {}
@@ -38,7 +37,7 @@ class KeyRing:
     def add(self, key: MasterKey) -> Unprotector:
         """One more."""
         if len(self._keys) >= MOST:
-            self.remove(self._keys[0])
+            self.remove(min(self._keys, key=lambda key: key.heard))
         made = Unprotector(key)
         self._keys.append(made)
         return made
@@ -112,5 +111,3 @@ class KeyRing:
             if len(self._paths) >= _PATHS:
                 del self._paths[next(iter(self._paths))]
             self._paths[path] = key
-            self._keys.remove(key)
-            self._keys.append(key)

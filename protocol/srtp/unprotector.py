@@ -46,8 +46,8 @@ class Unprotector:
         """what was not let in; whoever reports it begins another."""
         self.why = Refusal("")
         """the newest datagram that was tried and not let in was not."""
-        self.authentic = 0
-        """datagrams that were let in."""
+        self.authentic = self.heard = 0
+        """datagrams that were let in, and when the newest of them came, monotonic ns."""
         self._rtp, self._rtcp = (library.Context(key, inbound=True) for _ in range(2))
         self._streams: dict[int, _Stream] = {}
         self._reporters: set[int] = set()
@@ -116,7 +116,8 @@ class Unprotector:
         memory.octets[at : at + size] = datagram
         memory.length[0] = size
         length = self._open_rtcp(datagram, at) if rtcp else self._open_rtp(datagram, at, now)
-        self.authentic += length > 0
+        if length:
+            self.authentic, self.heard = self.authentic + 1, now
         return length
 
     def _open_rtp(self, datagram: bytes | memoryview, at: int, now: int) -> int:

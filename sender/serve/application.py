@@ -93,7 +93,11 @@ class Served:
             raise Refused(461, request.headers.get("Transport") or "")
         if agreement is None:
             session.context = Agreement(found[0], "Steadycast" in (request.headers.get("User-Agent") or ""))
-        return Agreed(found[1])
+        delivery, transport = found
+        at_ports = delivery.setups[track].track()
+        if at_ports is not None and not delivery.multicast:  # what opens the way through a NAT comes before PLAY
+            self._network.call(lambda _: self._network.transport.welcome(delivery.key, at_ports))
+        return Agreed(transport)
 
     # What flows
 
@@ -160,12 +164,11 @@ class Served:
 
     def _begin(self, delivery: Delivery, ours: bool, now: int) -> None:
         to = delivery.begin(self._config.media, self._cname, now=now, wall=time.time_ns(), numbers=self._numbers)
-        session, feeds, tracks, network = delivery.session, delivery.feeds, delivery.tracks, self._network
+        session, feeds, network = delivery.session, delivery.feeds, self._network
         assert session is not None
         acknowledges = ours or delivery.multicast
 
         def join(_: int) -> None:
-            network.transport.welcome(delivery.key, tracks)
             network.add(to, session, feeds, context=delivery, acknowledges=acknowledges)
             network.play(delivery.key)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from sender.config import SenderConfig
 
@@ -22,6 +23,14 @@ class ServeConfig:
     """the path of the URL."""
     media_port: int = 0
     """the first of the two UDP ports that media leave from; 0: any."""
+    cert: str | None = None
+    """PEM file; None: our own certificate, made on first start."""
+    key: str | None = None
+    """PEM file; None: it is in the certificate's."""
+    tls_only: bool = False
+    """who speaks in the open is turned away."""
+    users: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """passwords by user; empty: everybody is let in."""
     exit_on_end: bool = False
     """the end of the media is the end of the program."""
 

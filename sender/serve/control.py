@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 from protocol.command.versions import version
 from protocol.control.connection import Connection
@@ -14,8 +16,8 @@ from protocol.control.listening import Listener
 from protocol.control.loop import ControlThread
 from protocol.rtsp.application import Peer, Refused
 from protocol.rtsp.headers import Headers
-from protocol.rtsp.message import Request
-from protocol.rtsp.server import MAX_SESSIONS, Server
+from protocol.rtsp.message import Request, Response
+from protocol.rtsp.server import MAX_SESSIONS, Guard, Server
 from sender.destination import Destination
 from sender.network import Network
 from sender.paths import Channel
@@ -34,9 +36,21 @@ _LOST = "its connection was lost"
 class Control:
     """Everything but `start` and `close` runs on the control thread."""
 
-    def __init__(self, thread: ControlThread, network: Network, application: Served, agreeing: Agreeing) -> None:
+    def __init__(
+        self,
+        thread: ControlThread,
+        network: Network,
+        application: Served,
+        agreeing: Agreeing,
+        *,
+        tls: ssl.SSLContext | None,
+        tls_only: bool = False,
+        guard: Guard | None = None,
+    ) -> None:
+        """`tls`: None: it is refused; `tls_only`: everything else is. `guard`: None lets everybody in."""
         self._thread, self._network, self._application, self._agreeing = thread, network, application, agreeing
-        self._server = Server(application, on_refused=self._note_refusal)
+        self._tls, self._tls_only = tls, tls_only
+        self._server = Server(application, guard=guard, on_refused=self._note_refusal)
         self._conversations: set[Conversation] = set()
         self._listener: Listener | None = None
         self._unread = 0
@@ -55,7 +69,7 @@ class Control:
 
     async def _start(self, sockets: Sequence[socket.socket]) -> None:
         limits = Limits(connections=MAX_SESSIONS)
-        self._listener = Listener(sockets, self._greet, limits=limits)
+        self._listener = Listener(sockets, self._greet, tls=self._tls, limits=limits)
         self._listener.start()
         asyncio.get_running_loop().call_later(_LOOK_S, self._look)
 
@@ -72,9 +86,14 @@ class Control:
 
     def handle(self, conversation: Conversation, request: Request) -> None:
         """A request."""
-        response = self._server.handle(conversation.peer, request, time.monotonic_ns())
         connection = conversation.connection
-        connection.send(type(response)(response.status, response.headers.plus(self._name), response.body))
+        if self._tls_only and not connection.tls:
+            self._note_refusal(conversation.peer, request, Refused(403, "it does not encrypt"))
+            connection.send(Response(403, Headers.of(("CSeq", str(request.cseq or 0)))))
+            connection.close("it does not encrypt")
+            return
+        response = self._server.handle(conversation.peer, request, time.monotonic_ns())
+        connection.send(replace(response, headers=response.headers.plus(self._name)))
         if (response.headers.get("Connection") or "").lower() == "close":
             connection.close("it was refused too often")
         for todo in self._application.take_afterwards():
@@ -150,10 +169,9 @@ class Control:
             self._thread.post(self._application.handle_end, destination.context)
 
     def _note_refusal(self, peer: Peer, request: Request, refused: Refused) -> None:
+        if refused.status == 401 and "Authorization" not in request.headers:
+            return  # how it always begins
         where = f"{peer.host} port {peer.port}"
-        why = f": {refused.why}" if refused.why else ""
-        self._network.call(
-            lambda now: self._network.journal.note(
-                now, "refused", f"{request.method} of {where}: {refused.status}{why}"
-            )
-        )
+        why = f"{request.method} of {where}: {refused.status}" + (f": {refused.why}" if refused.why else "")
+        line = f"{where} is not let in: {refused.why}" if refused.status in (401, 403) else None
+        self._network.call(lambda now: self._network.journal.note(now, "refused", why, line))

@@ -105,11 +105,6 @@ class Delivery:
     def feeds(self) -> Sequence[int]:
         return [each.feed for each in self.setups.values()]
 
-    @property
-    def tracks(self) -> Sequence[Track]:
-        """Those at shared ports."""
-        return [track for each in self.setups.values() if (track := each.track()) is not None]
-
 
 @dataclass(slots=True, eq=False)
 class Agreement:

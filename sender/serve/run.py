@@ -13,7 +13,11 @@ from typing import Any
 
 from protocol.control.listening import open_sockets
 from protocol.control.loop import ControlThread
+from protocol.control.trust.certificate import Identity, identity
+from protocol.control.trust.context import server_context
 from protocol.errors import FatalError
+from protocol.rtsp.digest import Challenger
+from protocol.rtsp.url import Url
 from sender.network import Network
 from sender.pipeline import FAREWELL_S, Log, in_short_turns, watch
 from sender.report import report
@@ -25,6 +29,7 @@ from sender.serve.presentation import Presentation
 from sender.snapshot import Snapshot
 from sender.transport import SharedPorts, Transport
 
+_REALM = "Steadycast"
 _HINT = "name another one: rtsp://:PORT/NAME"
 
 
@@ -42,6 +47,7 @@ def run(
         for each in sockets:
             stack.callback(each.close)
         ports = _share(transport, sockets, config)
+        own = _identity(config, log)
         try:
             presentation = Presentation(config.media, transport.wake, log, stop)
         except FatalError:
@@ -49,7 +55,7 @@ def run(
                 return 0, report(Snapshot(0.0), config.media.given, None)
             raise
         stack.callback(presentation.close)
-        network = _serve(config, transport, presentation, sockets, ports, stack, log)
+        network = _serve(config, transport, presentation, sockets, ports, own, stack, log)
         watch(network, config.media.duration, status, stop, lambda: config.exit_on_end and presentation.over)
         presentation.stop()
         network.close()
@@ -75,6 +81,7 @@ def _serve(
     presentation: Presentation,
     sockets: Sequence[socket.socket],
     ports: Mapping[bool, SharedPorts],
+    own: Identity | None,
     stack: ExitStack,
     log: Log,
 ) -> Network:
@@ -93,20 +100,36 @@ def _serve(
     application = Served(config, network, presentation, agreeing, cname=cname, log=log)
     thread = ControlThread()
     stack.callback(thread.close)
-    control = Control(thread, network, application, agreeing)
+    control = Control(
+        thread, network, application, agreeing, tls=None if own is None else server_context(own),
+        tls_only=config.tls_only, guard=Challenger(_REALM, config.users) if config.users else None,
+    )  # fmt: skip
     if presentation.live:
         presentation.begin()
     network.start()
     control.start(sockets)
     stack.callback(control.close)
     log(f"serving {_url(config, sockets)}")
+    if own is not None:
+        log(f"its certificate is SHA-256 {own.fingerprint}")
     return network
+
+
+def _identity(config: ServeConfig, log: Log) -> Identity | None:
+    """Who we are to those who want TLS; None: nobody can be, and nobody has to."""
+    try:
+        return identity(config.cert, config.key)
+    except FatalError as error:
+        if config.tls_only or config.cert is not None or config.key is not None:
+            raise
+        log(f"no rtsps:// here: {error}")
+        return None
 
 
 def _url(config: ServeConfig, sockets: Sequence[socket.socket]) -> str:
     """For people: what others write."""
-    host = config.host or socket.gethostname()
-    return f"rtsp://{f'[{host}]' if ':' in host else host}:{sockets[0].getsockname()[1]}{config.path}"
+    host, scheme = config.host or socket.gethostname(), "rtsps" if config.tls_only else "rtsp"
+    return str(Url(scheme, host, sockets[0].getsockname()[1], config.path))
 
 
 def _outcome(config: ServeConfig, network: Network) -> tuple[int, dict[str, Any]]:

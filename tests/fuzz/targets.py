@@ -5,18 +5,27 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from itertools import count
 
-from protocol import peer_report, red, rtp, rtx, sdp, ulpfec
+from protocol import key_management, mikey, peer_report, red, rtp, rtx, sdes, sdp, ulpfec
 from protocol.datagram import Batch
 from protocol.errors import Malformed, ProtocolError
 from protocol.fec.payload import Repair
 from protocol.payload import registry
 from protocol.rtcp import compound
-from protocol.rtsp import digest, rtp_info, transport, url
+from protocol.rtp import RtpPacket
+from protocol.rtsp import digest, final_range, rtp_info, transport, url
 from protocol.rtsp import range as ranges
 from protocol.rtsp import session as session_header
-from protocol.rtsp.message import Message, serialize
+from protocol.rtsp.application import Peer
+from protocol.rtsp.message import Message, Request, serialize
 from protocol.rtsp.reader import Reader
+from protocol.rtsp.server import Server
+from protocol.srtp.master_key import MasterKey
+from protocol.srtp.profile import Profile
+from protocol.srtp.protector import Protector
+from protocol.srtp.unprotector import Unprotector
+from tests.protocol.rtsp.test_server import Player
 
 Target = Callable[[bytes], None]
 LAYOUTS = (("H264", 90000, 1), ("VP8", 90000, 1), ("JPEG", 90000, 1), ("opus", 48000, 2), ("L16", 48000, 2))
@@ -143,6 +152,48 @@ def read_peer_report(data: bytes) -> None:
             peer_report.unpack(whole)
 
 
+def read_key_message(data: bytes) -> None:
+    with suppress(ProtocolError):
+        found = mikey.parse(data)
+        assert mikey.parse(mikey.serialize(found, 0)) == found
+
+
+def read_key_text(data: bytes) -> None:
+    text = data.decode(errors="replace")
+    for parse in (key_management.from_header, key_management.from_attribute, final_range.parse):
+        with suppress(ProtocolError):
+            parse(text)
+    with suppress(ProtocolError):
+        found = sdes.parse(text)
+        assert sdes.parse(sdes.attribute(found).value or "") == found
+
+
+def read_encrypted(data: bytes) -> None:
+    """Nothing strange is let in, and what is genuine still is."""
+    key = MasterKey(Profile.AES_CM_128_HMAC_SHA1_80, bytes(16), bytes(14))
+    unprotector = Unprotector(key)
+    for piece in (data, data[1:], data):
+        assert unprotector.unprotect(piece, 0) is None
+    (genuine,) = Protector(key).protect([bytes(RtpPacket(96, 1, 2, 3, b"abc"))])
+    assert unprotector.unprotect(genuine, 0) is not None
+
+
+def serve(data: bytes) -> None:
+    """A server and whatever one connection asks of it."""
+    server, peer, now = Server(Player(), token=iter(map(str, count())).__next__), Peer(1, "192.0.2.1"), 0
+    reader = Reader()
+    with suppress(Malformed):
+        for message in reader.receive(data):
+            now += 1_000_000_000
+            if isinstance(message, Request):
+                assert 200 <= server.handle(peer, message, now).status < 600
+                serialize(server.handle(peer, message, now))
+            server.handle_timeout(now)
+    server.lost(peer, now)
+    server.handle_timeout(now + 61_000_000_000)
+    assert not server.sessions
+
+
 TARGETS: Mapping[str, Target] = {
     "messages": read_messages,
     "transport": read_transport,
@@ -157,4 +208,8 @@ TARGETS: Mapping[str, Target] = {
     "rtcp": read_rtcp,
     "payloads": read_payloads,
     "peer_report": read_peer_report,
+    "key_message": read_key_message,
+    "key_text": read_key_text,
+    "encrypted": read_encrypted,
+    "server": serve,
 }

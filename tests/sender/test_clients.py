@@ -37,8 +37,8 @@ def rtcp(*packets: RtcpPacket) -> bytes:
 
 def make(*tracks: tuple[int, Track]) -> Clients:
     clients = Clients(lead)
-    for key in dict.fromkeys(key for key, _ in tracks):
-        clients.add(key, [each for of, each in tracks if of == key])
+    for key, each in tracks:
+        clients.add(key, each)
     return clients
 
 

@@ -83,8 +83,8 @@ class Served:
         session = self.session(ssrc, path, path, rtx_payload_type=112, rtx_ssrc=ssrc + 1)
 
         def add(_: int) -> None:
-            self.transport.welcome(key, [Track({ssrc}, path, path)])
-            self.network.add(to, session, (0,))
+            self.transport.welcome(key, Track({ssrc}, path, path))
+            self.network.add(to, session, (0,), acknowledges=False)
             self.network.play(key)
 
         self.network.ask(add).result(WAIT)
@@ -209,7 +209,7 @@ def test_through_a_connection() -> None:
         rtp_channel, rtcp_channel = (Channel(key, number, number == 0, hand_over) for number in (0, 1))
         to = TargetPaths(key, "interleaved", ("192.0.2.7", 40_000), False, {"video": (rtp_channel, rtcp_channel)})
         session = served.session(0x10, rtp_channel, rtcp_channel, rtx_payload_type=112, rtx_ssrc=0x11)
-        served.network.ask(lambda _: served.network.add(to, session, (0,))).result(WAIT)
+        served.network.ask(lambda _: served.network.add(to, session, (0,), acknowledges=False)).result(WAIT)
         served.send(0, key_frame=True)
         deadline = time.monotonic() + WAIT
         while len(taken) < 2 and time.monotonic() < deadline:
