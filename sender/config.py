@@ -51,6 +51,8 @@ class SenderConfig:
     fps: float | None = None
     """None: the source's own; pattern: 30."""
     loop: bool = False
+    start: int = 0
+    """ns from the beginning of a file at which it begins."""
     load: Load | None = None
     """instead of audio and video."""
     repair: Repair = AUTO

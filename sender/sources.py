@@ -93,11 +93,11 @@ def _open_one_file(config: SenderConfig, log: Log, default_audio: bool) -> Sourc
 
 def _open_file(path: str, config: SenderConfig, *, audio: bool = False) -> Sources:
     if config.video_codec != "copy":
-        opened = open_file(path, video=True, audio=audio, loop=config.loop)
+        opened = open_file(path, video=True, audio=audio, loop=config.loop, start=config.start)
         return Sources(video=cast("VideoSource", opened.video), audio=opened.audio)
     if config.size is not None or config.fps is not None:
         raise UsageError("--video-codec copy keeps size and frame rate: leave out --size and --fps, or use h264")
-    opened = open_file(path, video=True, audio=audio, loop=config.loop, copy=True)
+    opened = open_file(path, video=True, audio=audio, loop=config.loop, copy=True, start=config.start)
     return Sources(encoded=cast("EncodedSource", opened.video), audio=opened.audio)
 
 
@@ -128,4 +128,4 @@ def _open_audio(config: SenderConfig, log: Log) -> AudioSource | None:
         return open_tone()
     if kind == "mic":
         return open_microphone(which or None, log=log)
-    return open_file(name, video=False, audio=True, loop=config.loop).audio
+    return open_file(name, video=False, audio=True, loop=config.loop, start=config.start).audio

@@ -47,8 +47,9 @@ def is_live(path: str) -> bool:
 class Demuxer:
     """One thread that keeps some packets of each wanted stream ready. Nothing is dropped: it stops reading instead."""
 
-    def __init__(self, path: str, kinds: Iterable[str], *, loop: bool) -> None:
-        """`kinds`: of "video", "audio". Raises UsageError when the file can't be read or has no such stream."""
+    def __init__(self, path: str, kinds: Iterable[str], *, loop: bool, start: int = 0) -> None:
+        """`kinds`: of "video", "audio"; `start`: ns into the file. Raises UsageError when the file can't be read or
+        has no such stream."""
         self._path = path
         self._loop = loop and not is_live(path)
         self._container = _open(path)
@@ -58,7 +59,10 @@ class Demuxer:
             self._container.close()
             raise
         self._start = min(_start(stream) for stream in self.streams.values())
-        self._offset = -self._start
+        self._offset = -self._start - start
+        self._skips = start > 0
+        if self._skips:
+            self._seek(self._start + start)
         self._shelves: dict[str, deque[Parcel]] = {kind: deque() for kind in self.streams}
         self._held = 0
         self._ended = False
@@ -89,6 +93,19 @@ class Demuxer:
             if self._shelves:
                 return
         self._thread.join(PATIENCE)
+
+    def before_start(self, frame: Any, offset: int) -> bool:
+        """Whether a frame is there only because those behind it need it."""
+        known = self._skips and frame.pts is not None and frame.time_base is not None
+        return bool(known and frame.pts * frame.time_base * SECOND + offset < 0)
+
+    def _seek(self, moment: int) -> None:
+        """To a place before this moment (ns, by the file's own clock) from which everything behind it can be read."""
+        try:
+            self._container.seek(moment // 1000)
+        except (av.error.FFmpegError, OSError) as error:
+            self._container.close()
+            raise UsageError(f"cannot go to {moment / SECOND:.1f} s in {self._path}: {error.strerror}") from error
 
     def _select(self, kind: str) -> Any:
         candidates = self._container.streams.video if kind == "video" else self._container.streams.audio
@@ -152,6 +169,12 @@ def _size(parcel: Parcel) -> int:
 def _start(stream: Any) -> int:
     """ns on the file's own clock."""
     return int((stream.start_time or 0) * stream.time_base * SECOND)
+
+
+def length(path: str) -> float:
+    """Seconds of a file. Raises UsageError when it can't be read."""
+    with _open(path) as container:
+        return (container.duration or 0) / av.time_base
 
 
 def _open(path: str) -> InputContainer:

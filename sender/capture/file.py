@@ -41,15 +41,20 @@ class FileSources:
                 source.close()
 
 
-def open_file(path: str, *, video: bool, audio: bool, loop: bool = False, copy: bool = False) -> FileSources:
+def open_file(
+    path: str, *, video: bool, audio: bool, loop: bool = False, copy: bool = False, start: int = 0
+) -> FileSources:
     """The best video and the best audio stream of a file, or of an address that FFmpeg can read.
 
     Both are paced by their timestamps from one start; `loop` begins again without a seam, and time goes on. `copy`:
-    the video as it is in the file (an EncodedSource). Raises UsageError in one line when there is nothing to read.
+    the video as it is in the file (an EncodedSource). `start`: ns into it at which it begins; a copied video begins
+    with the key frame before. Raises UsageError in one line when there is nothing to read.
     """
     if not video and not audio:
         raise UsageError(f"{path}: neither video nor audio is wanted")
-    demuxer = Demuxer(path, [kind for kind, wanted in (("video", video), ("audio", audio)) if wanted], loop=loop)
+    demuxer = Demuxer(
+        path, [kind for kind, wanted in (("video", video), ("audio", audio)) if wanted], loop=loop, start=start
+    )
     clock = Clock(live=is_live(path))
     try:
         pictures = (PacketCopy if copy else FileVideo)(demuxer, Pace(clock)) if video else None
@@ -96,8 +101,9 @@ class FileVideo:
             if parcel is None:
                 return None
             for frame in _decode(parcel):
-                self._media_time = self._time(frame, parcel.offset)
-                self._decoded.append((frame, self._media_time))
+                if not self._demuxer.before_start(frame, parcel.offset):
+                    self._media_time = self._time(frame, parcel.offset)
+                    self._decoded.append((frame, self._media_time))
         return self._decoded.popleft()
 
     def _time(self, frame: VideoFrame, offset: int) -> int:
@@ -143,7 +149,8 @@ class FileAudio:
                 self._end_block()
                 break
             for frame in _decode(parcel):
-                self._cut(frame, parcel.offset)
+                if not self._demuxer.before_start(frame, parcel.offset):
+                    self._cut(frame, parcel.offset)
         return self._blocks.popleft()
 
     def _cut(self, frame: AudioFrame, offset: int) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import TypeVar
 
 from protocol.errors import FatalError
 from protocol.rtsp import rtp_info
@@ -16,6 +17,7 @@ from protocol.rtsp.rtp_info import RtpInfo
 from protocol.rtsp.transport import Transport
 from protocol.rtsp.url import Url
 from sender.network import Network
+from sender.programme import Programme
 from sender.serve.agreeing import Agreeing
 from sender.serve.config import ServeConfig
 from sender.serve.conversation import Conversation
@@ -23,9 +25,12 @@ from sender.serve.delivery import Agreement, Delivery
 from sender.serve.description import describe, track_name
 from sender.serve.presentation import Presentation
 
+T = TypeVar("T")
 _PATIENCE_S = 0.5
 """for an answer of the network thread, which has one within milliseconds."""
 _ASKED_FOR = "asked for"
+_CLOSE_S = 0.5
+"""to where somebody wants to be: it is no other place."""
 
 
 class Served:
@@ -48,7 +53,10 @@ class Served:
         self._numbers = random.Random()
         self._session_id = time.time_ns() // 1_000_000_000
         self._tracks = [track_name(feed) for feed in range(len(presentation.forms))]
+        self._playing: set[Hashable] = set()
+        """sessions that want media now."""
         self._afterwards: list[Callable[[], object]] = []
+        presentation.changed = self._change
 
     def take_afterwards(self) -> list[Callable[[], object]]:
         """What is to be done once the answer is on its way."""
@@ -95,34 +103,48 @@ class Served:
             session.context = Agreement(found[0], "Steadycast" in (request.headers.get("User-Agent") or ""))
         delivery, transport = found
         at_ports = delivery.setups[track].track()
-        if at_ports is not None and not delivery.multicast:  # what opens the way through a NAT comes before PLAY
-            self._network.call(lambda _: self._network.transport.welcome(delivery.key, at_ports))
+        if at_ports is not None and not delivery.multicast:
+            # What opens the way through a NAT may be here a moment after the answer.
+            self._ask(lambda: self._network.transport.welcome(delivery.key, at_ports))
         return Agreed(transport)
 
     # What flows
 
-    def play(self, session: Session, _wanted: Npt | None, request: Request) -> Started:
-        delivery = _delivery(session)
+    def play(self, session: Session, wanted: Npt | None, request: Request) -> Started:
+        delivery, network = _delivery(session), self._network
         now = time.monotonic_ns()
+        position = self._position(session, wanted, now)
         if delivery.session is None:
             self._begin(delivery, session.context.ours, now)
-        elif not delivery.players:
-            self._afterwards.append(lambda: self._network.call(lambda _: self._network.play(delivery.key)))
         else:
-            self._afterwards.append(lambda: self._network.call(lambda _: self._network.refresh(delivery.key)))
-        if session.id not in delivery.players:
+            join = network.refresh if delivery.players else network.play
+            self._afterwards.append(lambda: network.call(lambda _: join(delivery.key)))
+        if session.id not in self._playing:
             self._log(f"{delivery.name} plays")
         delivery.players.add(session.id)
-        self._afterwards.append(self._run)
-        live = self._presentation.live
-        headers = Headers.of(("RTP-Info", rtp_info.serialize(self._infos(session, request, now))))
-        return Started(Npt() if live else Npt(self._presentation.position(now), self._presentation.duration), headers)
+        self._playing.add(session.id)
+        self._afterwards.append(lambda: self._run(position))
+        span = Npt()
+        if not self._presentation.live:
+            span = Npt(self._presentation.position(now) if position is None else position, self._presentation.duration)
+        return Started(span, Headers.of(("RTP-Info", rtp_info.serialize(self._infos(session, request, now)))))
+
+    def _position(self, session: Session, wanted: Npt | None, now: int) -> float | None:
+        """Where in a file the one viewer that there is wants to be; None: as it runs. Raises Refused(457)."""
+        start = None if wanted is None or self._presentation.live else wanted.start
+        if start is None or self._playing - {session.id}:
+            return None
+        if self._presentation.duration is not None and start > self._presentation.duration:
+            raise Refused(457, f"{start} s of {self._presentation.duration} s")
+        return None if abs(start - self._presentation.position(now)) < _CLOSE_S else start
 
     def pause(self, session: Session) -> None:
         delivery = _delivery(session)
-        delivery.players.discard(session.id)
+        self._forget_player(delivery, session.id)
         if not delivery.players:
             self._network.call(lambda _: self._network.pause(delivery.key))
+        if not self._playing:
+            self._presentation.rest(time.monotonic_ns(), rewind=False)
 
     def teardown(self, session: Session, track: str | None, why: str) -> None:
         agreement: Agreement | None = session.context
@@ -132,18 +154,23 @@ class Served:
         if track is not None:
             self._drop(delivery, track)
             return
-        playing = session.id in delivery.players
-        delivery.players.discard(session.id)
-        if delivery.players or (delivery.multicast and not playing):
-            return
-        if playing:
+        if session.id in self._playing:
             self._log(f"{delivery.name} has left" + ("" if why == _ASKED_FOR else f": {why}"))
+        self._forget_player(delivery, session.id)
+        if not self._playing:
+            self._presentation.rest(time.monotonic_ns(), rewind=True)
+        if delivery.players:
+            return
         delivery.over = not delivery.multicast
         gone = why != _ASKED_FOR or not agreement.ours
         if delivery.session is not None:
             self._network.call(lambda now: self._network.end(delivery.key, now, gone=gone))
         elif delivery.over:
             self._release(delivery)
+
+    def _forget_player(self, delivery: Delivery, session_id: str) -> None:
+        self._playing.discard(session_id)
+        delivery.players.discard(session_id)
 
     def set_parameters(self, _: Session | None, values: Mapping[str, str]) -> None:
         raise Refused(451, ", ".join(values))
@@ -156,9 +183,14 @@ class Served:
     def handle_end(self, delivery: Delivery) -> None:
         """Its session has said goodbye."""
         delivery.session, delivery.handed_over = None, False
+        self._playing -= delivery.players
         delivery.players.clear()
         if delivery.over:
             self._release(delivery)
+
+    def _change(self, programme: Programme) -> None:
+        """The network thread has it before the one before ends: otherwise that would be the end of all."""
+        self._ask(lambda: self._network.change(programme))
 
     # The rest
 
@@ -178,23 +210,19 @@ class Served:
 
         self._afterwards.append(hand_over)
 
-    def _run(self) -> None:
+    def _run(self, position: float | None) -> None:
         """Have the media run for whoever has just begun."""
         try:
-            again = self._presentation.begin()
+            self._presentation.begin(position)
         except FatalError as error:
             self._log(f"cannot begin again: {error}")
-            return
-        if again:
-            programme = self._presentation.programme
-            self._network.call(lambda _: self._network.change(programme))
 
     def _infos(self, session: Session, request: Request, now: int) -> list[RtpInfo]:
         """RTP-Info: where each track's packets begin."""
         delivery, programme = _delivery(session), self._presentation.programme
         sender = delivery.session
         assert sender is not None
-        positions = sender.positions() if not delivery.handed_over else self._ask(sender.positions)
+        positions = (self._ask(sender.positions) or []) if delivery.handed_over else sender.positions()
         base = _without_track(request.url, self._tracks)
         return [
             RtpInfo(
@@ -204,12 +232,12 @@ class Served:
             if track in session.tracks
         ]
 
-    def _ask(self, question: Callable[[], list[tuple[int, int]]]) -> list[tuple[int, int]]:
-        """The network thread's answer; nothing where it has none."""
+    def _ask(self, question: Callable[[], T]) -> T | None:
+        """The network thread's answer; None where it has none in time."""
         try:
             return self._network.ask(lambda _: question()).result(_PATIENCE_S)
         except TimeoutError:
-            return []
+            return None
 
     def _drop(self, delivery: Delivery, track: str) -> None:
         """One track is not wanted any more."""

@@ -57,7 +57,6 @@ def run(
         stack.callback(presentation.close)
         network = _serve(config, transport, presentation, sockets, ports, own, stack, log)
         watch(network, config.media.duration, status, stop, lambda: config.exit_on_end and presentation.over)
-        presentation.stop()
         network.close()
         network.finished.wait(FAREWELL_S)
     return _outcome(config, network)

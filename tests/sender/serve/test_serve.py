@@ -8,11 +8,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from protocol import rtp, sdp
+from protocol.errors import ResourceError
+from protocol.payload import registry
 from protocol.rtcp import compound
 from protocol.rtcp.bye import Bye
 from protocol.rtcp.nack import Nack
@@ -20,8 +24,10 @@ from protocol.rtcp.rr import ReceiverReport
 from protocol.rtsp import rtp_info, transport
 from protocol.rtsp.message import Interleaved, Response
 from sender.config import SenderConfig
+from sender.libraries import av
 from sender.serve.config import ServeConfig
 from sender.serve.run import run
+from tests.support import media
 from tests.support.rtsp_dialogue import Dialogue
 
 WAIT = 5.0
@@ -108,15 +114,20 @@ class Sockets:
             if any(isinstance(packet, Bye) for packet in compound.parse(self.rtcp.recv(2048))):
                 return True
 
-    def silent(self, seconds: float = 0.3) -> bool:
-        """No packet comes, after those that are here already."""
-        self.rtp.settimeout(0.1)
+    def clear(self) -> None:
+        """Forget what has come until a moment from now."""
+        time.sleep(0.15)
+        self.rtp.setblocking(False)
         try:
             while True:
                 self.rtp.recv(2048)
-        except TimeoutError:
-            pass
-        self.rtp.settimeout(seconds)
+        except BlockingIOError:
+            self.rtp.settimeout(WAIT)
+
+    def silent(self) -> bool:
+        """No packet comes any more."""
+        self.clear()
+        self.rtp.settimeout(0.3)
         try:
             self.rtp.recv(2048)
         except TimeoutError:
@@ -314,7 +325,86 @@ def test_without_tls_where_only_that_will_do() -> None:
 
 
 def test_a_port_that_is_taken_is_one_line(server: Running) -> None:
-    from protocol.errors import ResourceError
-
     with pytest.raises(ResourceError, match="is in use"):
         run(ServeConfig(MEDIA, "127.0.0.1", server.port), log=print, status=None, stop=threading.Event())
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three seconds, whose pictures tell their number."""
+    return media.make_clip(tmp_path_factory.mktemp("film") / "film.mkv", 3.0)
+
+
+def watch(film: Path, **options: Any) -> SenderConfig:
+    return SenderConfig((), video=str(film), audio="none", video_codec="jpeg", bind="127.0.0.1", **options)
+
+
+def number(sockets: Sockets) -> int:
+    """Of the next whole picture."""
+    depacketizer = registry.depacketizer("JPEG", 90_000, 1, {})
+    payloads: list[bytes | None] = []
+    while True:
+        packet = sockets.packet()
+        payloads = [packet.payload] if depacketizer.begins(packet.payload) else [*payloads, packet.payload]
+        if packet.marker and depacketizer.begins(payloads[0] or b""):
+            return media.read_number(jpeg_luma(depacketizer.depacketize(payloads))) or 0
+
+
+def jpeg_luma(data: bytes) -> media.Luma:
+    (frame,) = av.CodecContext.create("mjpeg", "r").decode(av.Packet(data))
+    return np.asarray(frame.reformat(format="gray").to_ndarray())
+
+
+def test_a_file_begins_for_its_first_viewer_and_again_for_the_next(film: Path, sockets: Sockets) -> None:
+    with serving(media=watch(film)) as server:
+        time.sleep(0.3)
+        for _ in range(2):
+            with Dialogue(server.port) as client:
+                described = sdp.parse(client.ask("DESCRIBE").body)
+                assert described.attribute("range") == "npt=0.000-3.000"
+                set_up(client, sockets)
+                assert client.ask("PLAY", Range="npt=0-").headers.get("Range") == "npt=0.000-3.000"
+                assert number(sockets) < 3
+                client.ask("TEARDOWN")
+                assert sockets.goodbye()
+
+
+def test_the_only_viewer_chooses_its_place_in_a_file(film: Path, sockets: Sockets) -> None:
+    with serving(media=watch(film)) as server, Dialogue(server.port) as client, closing(Sockets()) as others:
+        set_up(client, sockets)
+        assert client.ask("PLAY", Range="npt=2-").headers.get("Range") == "npt=2.000-3.000"
+        first = sockets.packet()
+        assert number(sockets) in range(50, 54)
+        client.ask("PAUSE")
+        assert sockets.silent()
+        client.ask("PLAY")
+        assert number(sockets) < 58, "it stood still meanwhile"
+        assert client.ask("PLAY", Range="npt=0-").headers.get("Range") == "npt=0.000-3.000"
+        sockets.clear()
+        assert number(sockets) < 10
+        packet = sockets.packet()
+        assert (packet.timestamp - first.timestamp) % (1 << 32) < 3 * 90_000, "timestamps go on"
+        with Dialogue(server.port) as another:
+            set_up(another, others)
+            answered = another.ask("PLAY", Range="npt=2-").headers.get("Range") or ""
+            assert float(answered[4:9]) < 1.5, "it is not alone: it sees what the first one sees"
+            another.ask("TEARDOWN")
+        assert client.ask("PLAY", Range="npt=99-").status == 457
+
+
+def test_the_end_of_a_file_is_told_and_the_server_stays(film: Path, sockets: Sockets) -> None:
+    with serving(media=watch(film)) as server, Dialogue(server.port) as client:
+        set_up(client, sockets)
+        client.ask("PLAY", Range="npt=2.8-")
+        assert sockets.goodbye()
+        assert client.ask("PLAY", Range="npt=0-").status == 200
+        sockets.clear()
+        assert number(sockets) < 10
+
+
+def test_with_exit_on_end_it_does_not(film: Path, sockets: Sockets) -> None:
+    with serving(media=watch(film), exit_on_end=True) as server, Dialogue(server.port) as client:
+        set_up(client, sockets)
+        client.ask("PLAY", Range="npt=2.8-")
+        assert sockets.goodbye()
+        server.wait_for(lambda: server.outcome is not None)
