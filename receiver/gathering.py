@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from protocol.datagram import Batch
 from protocol.rtcp.range import SenderRange
 from protocol.rtp import HEADER_SIZE, parse_batch, rtcp_mask
+from protocol.srtp.refused import Refused
 from receiver.media import StreamKey
 from receiver.payload_types import PayloadTypes
 from receiver.session import ReceiverSession, SessionConfig
@@ -162,6 +163,10 @@ class GatheringSession(ReceiverSession):
     def _waited_for(self) -> list[Stream]:
         """What is gathered is looked at with each tick: nobody waits for it."""
         return [s for s in super()._waited_for() if s.format.media != "load" or s.key.ssrc not in self._measured]
+
+    def refuse(self, refused: Refused, now: int) -> None:
+        self._settle(now)
+        super().refuse(refused, now)
 
     def request_key_frame(self, key: StreamKey, why: str) -> None:
         self._timeout = None

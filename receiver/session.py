@@ -28,6 +28,7 @@ from protocol.rtcp.sdes import SourceDescription
 from protocol.rtcp.sr import SenderReport
 from protocol.rtcp.xr import ExtendedReport
 from protocol.rtp import REASONS, Headers, parse_batch, rows_by_ssrc, rtcp_mask
+from protocol.srtp.refused import REPLAYED, UNAUTHENTICATED, Refused
 from receiver.account.local import LocalDrop
 from receiver.config import Latency
 from receiver.events import Event, Goodbye, KeyFrameRequested, RepairPlanned, StreamEnded, StreamStarted
@@ -138,6 +139,28 @@ class ReceiverSession:
         if reports:  # after what came with them: a report about a new stream finds it known
             for index in np.flatnonzero(control):
                 self._handle_rtcp(batch.datagram(int(index)), int(batch.arrival_times[index]), batch.path, now)
+
+    def refuse(self, refused: Refused, now: int) -> None:  # noqa: ARG002
+        """Datagrams that were not let in because of their encryption."""
+        if self._closed:
+            return
+        self._datagrams += refused.total()
+        self._unparsed.update(refused.reasons)
+        for ssrc, count in refused.corrupted.items():
+            if (stream := self._stream(ssrc)) is not None:
+                stream.ledger.corrupt(count)
+            else:
+                self._unparsed[UNAUTHENTICATED] += count
+        for ssrc in {ssrc for ssrc, _ in refused.replayed}:
+            numbers = [number for of, number in refused.replayed if of == ssrc]
+            if (stream := self._stream(ssrc)) is not None:
+                stream.repeat(numbers)
+            else:
+                self._unparsed[REPLAYED] += len(numbers)
+
+    def _stream(self, ssrc: int) -> Stream | None:
+        source = self._sources.get(ssrc)
+        return None if source is None else source.stream
 
     def _count(self, batch: Batch) -> None:
         self._datagrams += len(batch)
@@ -379,7 +402,8 @@ class ReceiverSession:
         source = heard.source
         before, reached, batch = source.stream, source.reached, heard.batch
         replaced = source.receive(heard.headers, heard.arrival_times, batch.buffer, now)
-        source.heard_from(batch.path, now, further=source.reached > reached, steered=batch.steered)
+        further = source.reached > reached
+        source.heard_from(batch.path, now, further=further, steered=batch.steered, authentic=batch.authentic)
         for stream in replaced:
             self._end_stream(stream, "it restarted", now)
             self._keep_statistics(stream)

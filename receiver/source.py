@@ -129,10 +129,12 @@ class Source:
         self.types, self.path = types, path
         self.rtcp_path = self._report_path = None
 
-    def heard_from(self, path: Hashable, now: int, *, further: bool, steered: bool = False) -> None:
+    def heard_from(
+        self, path: Hashable, now: int, *, further: bool, steered: bool = False, authentic: bool = False
+    ) -> None:
         """Packets came along this path; `further`: with numbers, or of a numbering, that nothing had come of. Whoever
-        only repeats what came is not followed."""
-        if path != self.path and further and now - self._heard >= MOVED:
+        only repeats what came is not followed; who proves to be the sender is followed at once."""
+        if path != self.path and further and (authentic or now - self._heard >= MOVED):
             elsewhere = self._report_path not in (self.path, self.rtcp_path)
             self.path, self.rtcp_path = path, self._report_path if elsewhere else None
         if path == self.path:

@@ -146,6 +146,10 @@ class Stream:
             self._account(packets, excess)
         self._release(now)
 
+    def repeat(self, sequence_numbers: list[int]) -> None:
+        """Packets with these numbers (16 bits) that had come before, by their headers: what is in them nobody knows."""
+        self.packets += self.ledger.repeat(sequence_numbers)
+
     def _follow_clock(self, packets: Packets) -> NDArray[np.int64]:
         """By how many ns each took longer than the least transit. Its estimate moves, playout does not: what frames
         needed above it is counted anew. Only a quicker path is followed at once, and what was captured before says

@@ -12,8 +12,9 @@ Report = Mapping[str, object]
 SHARES = ("network_loss", "local_drop", "late", "recovered", "effective_loss")
 LEDGER = (
     "sent", "span", "arrived", "lost", "lost_network", "lost_local", "lost_sender", "in_time", "recovered_rtx",
-    "recovered_fec", "missed", "undecided", "late", "arrived_after_recovery", "duplicates", "after_close",
-    "before_join", "replicated", "reordered", "corrupted", "closed", "closed_lost", "closed_late",
+    "recovered_fec", "missed", "undecided", "late", "arrived_after_recovery", "duplicates",
+    "duplicates_unverified", "after_close", "before_join", "replicated", "reordered", "corrupted", "closed",
+    "closed_lost", "closed_late",
 )  # fmt: skip
 _FRAMES = (
     "received", "decoded", "rendered", "dropped_network", "dropped_late", "dropped_decode", "dropped_display",

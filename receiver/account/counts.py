@@ -49,6 +49,8 @@ class LedgerCounts:
     lost_local_exact: bool = True
     """False: this machine's kernel counted aggregates (UDP_GRO), so `lost_local` is at least this; or just then
     the network too took packets from one of the streams on this socket."""
+    duplicates_unverified: int = 0
+    """of `duplicates`: by their numbers alone, since SRTP does not look into what it has seen."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from protocol.serial import difference
 from receiver.account.announced import Announced
 from receiver.account.closing import Closing
 from receiver.account.counts import LedgerCounts as LedgerCounts
@@ -58,6 +59,7 @@ class Ledger:
         self._checkpoints: deque[tuple[int, int]] = deque()
         self._arrived = self._in_time = self._rtx = self._fec = self._missed = 0
         self._late = self._arrived_after_recovery = self._duplicates = self._replicated = 0
+        self._unverified = 0
         self._after_close = self._before_join = self._corrupted = self._first_arrival = 0
         self._local, self._range, self._count = LocalDrops(), Announced(), SenderCount()
         self._finished = self._counted = self._left = False
@@ -118,6 +120,27 @@ class Ledger:
     def corrupt(self, count: int) -> None:
         """Copies that failed authentication."""
         self._corrupted += count
+
+    def repeat(self, sequence_numbers: Sequence[int]) -> int:
+        """Packets with these numbers (16 bits) have come before, by their headers, of which nobody knows whether they
+        are genuine: further copies, unverified. Returns how many are of numbers that came; the others are corrupted."""
+        numbers = np.array([self._near(number) for number in sequence_numbers] if self._started else [], np.int64)
+        early, late = numbers < self._base, numbers < self._closed
+        numbers_open = numbers[~late & (numbers < self._end)]
+        copies = numbers_open[self._ring.states[numbers_open & self._ring.mask] & ARRIVED != 0]
+        if len(copies):
+            self._count_copies(copies)
+        self._unverified += len(copies)
+        self._before_join += int(np.count_nonzero(early))
+        self._after_close += int(np.count_nonzero(late & ~early))
+        counted = len(copies) + int(np.count_nonzero(late))
+        self._corrupted += len(sequence_numbers) - counted
+        return counted
+
+    def _near(self, number: int) -> int:
+        """The extended number with these low 16 bits that is nearest to the highest."""
+        highest = self._reordering.highest
+        return highest + difference(number, highest & 0xFFFF, 16)
 
     def drop_locally(self, drop: LocalDrop) -> None:
         """The kernel dropped datagrams just now, after what has arrived and before what arrives next: numbers missing
@@ -223,6 +246,7 @@ class Ledger:
             self._duplicates, self._after_close, self._before_join, self._reordering.reordered, self._corrupted,
             self._end - self._decided, span, self._closed - self._base, self._closing.lost, self._closing.late,
             self._range.flagged or self._count.flagged, self._replicated, self._local.exact,
+            self._unverified,
         )  # fmt: skip
 
     def _sent_known(self) -> bool:
@@ -239,7 +263,7 @@ class Ledger:
         if not self._started:
             return None
         highest = self._reordering.highest
-        received = self._arrived + self._duplicates + self._after_close
+        received = self._arrived + self._duplicates - self._unverified + self._after_close
         return Reception((highest - (1 << 16)) & 0xFFFF_FFFF, highest - self._first_received + 1, received)
 
     @property

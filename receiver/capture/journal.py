@@ -14,7 +14,7 @@ BEGIN, CALLS = 1, 2
 """kinds of custom blocks."""
 _DATAGRAMS, _TIMEOUT, _COMMAND, _GAP = 1, 2, 3, 4
 _BATCH = struct.Struct("<BqIIB")
-_EXACT, _STEERED = 1, 2
+_EXACT, _STEERED, _AUTHENTIC = 1, 2, 4
 _TIME = struct.Struct("<Bq")
 _TEXT = struct.Struct("<BH")
 _LOST = struct.Struct("<BII")
@@ -30,6 +30,7 @@ class Datagrams(NamedTuple):
     kernel_drops: int = 0
     drops_exact: bool = True
     steered: bool = False
+    authentic: bool = False
 
 
 class Timeout(NamedTuple):
@@ -58,8 +59,9 @@ Call = Datagrams | Timeout | Command | Gap
 def encode(call: Call) -> bytes:
     """One call as octets."""
     match call:
-        case Datagrams(now, packets, drops, exact, steered):
-            return _BATCH.pack(_DATAGRAMS, now, packets, drops, exact * _EXACT | steered * _STEERED)
+        case Datagrams(now, packets, drops, exact, steered, authentic):
+            flags = exact * _EXACT | steered * _STEERED | authentic * _AUTHENTIC
+            return _BATCH.pack(_DATAGRAMS, now, packets, drops, flags)
         case Timeout(now):
             return _TIME.pack(_TIMEOUT, now)
         case Command(name, arguments):
@@ -77,7 +79,8 @@ def decode(data: bytes) -> Iterator[Call]:
         try:
             if code == _DATAGRAMS:
                 _, now, packets, drops, flags = _BATCH.unpack_from(data, at)
-                yield Datagrams(now, packets, drops, bool(flags & _EXACT), bool(flags & _STEERED))
+                told = (bool(flags & flag) for flag in (_EXACT, _STEERED, _AUTHENTIC))
+                yield Datagrams(now, packets, drops, *told)
                 at += _BATCH.size
             elif code == _TIMEOUT:
                 yield Timeout(*_TIME.unpack_from(data, at)[1:])

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import base64
 import secrets
-from collections.abc import Hashable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import asdict, astuple, fields, replace
 from typing import Any
 
 from protocol.datagram import Batch
 from protocol.errors import Malformed
 from protocol.rtcp.range import SenderRange
+from protocol.srtp.refused import Refused
 from receiver.capture import journal
 from receiver.capture.headers import plain
 from receiver.capture.writing import Capture
@@ -22,6 +24,8 @@ from receiver.session import ReceiverSession, SessionConfig, SessionOutput, Sess
 from receiver.transport import UdpPath
 
 _NOTHING = Batch.of([], 0)
+_TOGETHER = 1000
+"""replayed packets in one record."""
 
 
 class RecordedSession(GatheringSession):
@@ -50,8 +54,18 @@ class RecordedSession(GatheringSession):
         view = batch.buffer.data
         places = zip(batch.offsets.tolist(), batch.lengths.tolist(), strict=True)
         packets = [bytes(view[start : start + length]) for start, length in places]
-        call = journal.Datagrams(now, len(packets), batch.kernel_drops, batch.drops_exact, batch.steered)
+        told = batch.kernel_drops, batch.drops_exact, batch.steered, batch.authentic
+        call = journal.Datagrams(now, len(packets), *told)
         self._capture.call(call, packets, batch.arrival_times.tolist(), batch.path)
+
+    def refuse(self, refused: Refused, now: int) -> None:
+        self._now = now
+        replayed = refused.replayed
+        told = [dict(refused.reasons), [*refused.corrupted.items()], replayed[:_TOGETHER]]
+        self._capture.call(journal.Command("refuse", [now, *told]))
+        for at in range(_TOGETHER, len(replayed), _TOGETHER):
+            self._capture.call(journal.Command("refuse", [now, {}, [], replayed[at : at + _TOGETHER]]))
+        super().refuse(refused, now)
 
     def handle_timeout(self, now: int) -> None:
         self._now = now
@@ -123,6 +137,8 @@ def command(session: ReceiverSession, call: journal.Command) -> None:
                 session.statistics()
             case journal.Command("leave", []):
                 session.leave()
+            case journal.Command("refuse", [int(now), dict(reasons), list(corrupted), list(replayed)]):
+                session.refuse(_refused(reasons, corrupted, replayed), now)
             case journal.Command("describe", [list(ports), dict(types)]):
                 session.describe(map(int, ports), PayloadTypes(**_known(types)))
             case journal.Command("final_range", [list(ports), list(sent), int(now)]):
@@ -142,6 +158,14 @@ def command(session: ReceiverSession, call: journal.Command) -> None:
                 raise Malformed("journal", f"no call {call.name!r}")
     except (KeyError, TypeError, OverflowError, ValueError, AttributeError) as error:
         raise Malformed("journal", f"{call.name}: {error}") from None
+
+
+def _refused(reasons: Mapping[str, Any], corrupted: Sequence[Any], replayed: Sequence[Any]) -> Refused:
+    return Refused(
+        Counter({reason: int(count) for reason, count in reasons.items()}),
+        Counter({int(ssrc): int(count) for ssrc, count in corrupted}),
+        [(int(ssrc), int(number)) for ssrc, number in replayed],
+    )
 
 
 def _address(path: Hashable) -> list[object]:

@@ -124,7 +124,7 @@ _NO_CALL = journal.Datagrams(0, 1)
 
 def batch(arrivals: list[Arrival], call: journal.Datagrams = _NO_CALL) -> Batch:
     """Arrivals along one path, and what else the call that they came in said."""
-    told = call.kernel_drops, call.drops_exact, call.steered
+    told = call.kernel_drops, call.drops_exact, call.steered, call.authentic
     if len(arrivals) == 1:
         moment, path, data = arrivals[0]
         length, time = np.array([[len(data)], [moment]], np.int64)
