@@ -30,6 +30,8 @@ _RECENT = 540
 """frames of sound of which the best delay is looked for: about 11 s."""
 _KNOWN = 250
 """frames as which fewer count, so that one late frame among the first is no rule."""
+_BEGINNING = 50
+"""frames of sound, a second, of which the first are forgotten when the next have come: programs that begin are busy."""
 _ANOTHER, _DOUBT = 10, 8
 """frames in a row, none in a queue behind the one before, later than what was best; and how many it takes until
 those count for enough."""
@@ -100,6 +102,7 @@ class Lately:
         self._late = late
         self._recent = np.zeros(_RECENT, np.int64)
         self._count = 0
+        self._begins = True
         self._waits = 0
         """frames until it is looked for again."""
         self._late_in_a_row = 0
@@ -114,6 +117,9 @@ class Lately:
         self._unsure -= self._unsure > 0
         self._recent[self._count % _RECENT] = lateness
         self._count += 1
+        if self._begins and self._count == 2 * _BEGINNING:
+            self._recent[:_BEGINNING] = self._recent[_BEGINNING : self._count]
+            self._count, self._begins = _BEGINNING, False
         self._waits -= 1
         if self._waits <= 0 or lateness > self.best:
             self._look()

@@ -107,6 +107,16 @@ def test_one_spike_leaves_next_to_nothing_behind(length: int) -> None:
     assert target.delay <= before + 10 * MS
 
 
+def test_what_was_late_while_programs_began_is_forgotten_after_two_seconds() -> None:
+    rng = np.random.default_rng(8)
+    target = sound()
+    late = [20 * MS + int(rng.random() * 20 * MS) for _ in range(10)]
+    now = feed(target, late + [MS] * 60)
+    assert target.delay >= 15 * MS, "so far it may be the path"
+    feed(target, [MS] * 60, now)
+    assert target.delay <= 5 * MS
+
+
 def test_spikes_each_second_are_waited_for() -> None:
     target = sound()
     now = 0
