@@ -64,12 +64,7 @@ class _Missing:
     came: bool = False
     """the original did, after all."""
     guessed: bool = False
-    """only the rhythm said that it should have come."""
-
-    @property
-    def never_sent(self) -> bool:
-        """For all that was known when it was given up."""
-        return self.guessed and not self.came and not self.repaired
+    """only the rhythm says that it was sent, so it counts for nothing yet."""
 
 
 class _Overdue(NamedTuple):
@@ -162,17 +157,23 @@ class Nacks:
             number = self._highest + step
             between = timestamp if of_next else self._timestamp + (timestamp - self._timestamp) * step // steps
             known, settled = self._waiting.get(number), self._settled.get(number)
-            if known is None and (settled is None or settled.never_sent):
+            if known is None and (settled is None or settled.guessed):
                 self._settled.pop(number, None)
                 self._waiting[number] = _Missing(between, low - slack, high + slack, now, due)
             elif known is not None:
+                self._was_sent(known)
                 known.noticed = now
         if len(self._waiting) > MAX_MISSING:
             self._give_up_all()
         self._wake(due if steps > 1 else None)
 
+    def _was_sent(self, missing: _Missing) -> None:
+        """The rhythm was right."""
+        self._counts["requested"] += missing.guessed and missing.rounds > 0
+        missing.guessed = False
+
     def _give_up_all(self) -> None:
-        self._counts["not_requested"] += sum(not missing.rounds for missing in self._waiting.values())
+        self._counts["not_requested"] += sum(not (m.rounds or m.guessed) for m in self._waiting.values())
         self._waiting.clear()
         self.overwhelmed = True
 
@@ -192,6 +193,7 @@ class Nacks:
         missing = self._waiting.pop(number, None) or self._settled.get(number)
         if missing is None or missing.came:
             return False
+        self._was_sent(missing)
         self._counts["useless"] += bool(missing.rounds)
         missing.came = True
         self._settled[number] = missing
@@ -204,6 +206,7 @@ class Nacks:
             settled = self._settled.get(number)
             if settled is None or not settled.rounds:
                 return "not_requested"
+            self._was_sent(settled)
             self._unanswered = 0
             return "duplicate" if settled.repaired else "original_came" if settled.came else "late"
         if not missing.rounds:
@@ -212,6 +215,7 @@ class Nacks:
             return "contradicts"
         if missing.rounds == 1:
             self.round_trip.answered(now - missing.asked)
+        self._was_sent(missing)
         missing.repaired = True
         self._settled[number] = self._waiting.pop(number)
         self._unanswered = 0
@@ -226,6 +230,7 @@ class Nacks:
         """It was repaired otherwise."""
         missing = self._waiting.pop(number, None)
         if missing is not None:
+            self._was_sent(missing)
             missing.repaired = True
             self._settled[number] = missing
 
@@ -272,7 +277,7 @@ class Nacks:
             if now + self.round_trip.value > deadline or not self._may_ask(now):
                 self._give_up(number, missing)
                 return False
-            self._counts["requested"] += not missing.rounds
+            self._counts["requested"] += not (missing.rounds or missing.guessed)
             missing.rounds += 1
             missing.asked, missing.copies = now, COPIES * min(missing.rounds, 3)
             missing.apart = min(_APART, self.round_trip.timeout // (missing.copies + 2))
@@ -291,7 +296,7 @@ class Nacks:
     def _give_up(self, number: int, missing: _Missing) -> None:
         if self._highest is not None and number < self._highest:  # others may never have been sent
             self._unanswered += bool(missing.rounds)
-        self._counts["not_requested"] += not missing.rounds
+        self._counts["not_requested"] += not (missing.rounds or missing.guessed)
         self._settled[number] = self._waiting.pop(number)
 
     def _forget(self, now: int) -> None:

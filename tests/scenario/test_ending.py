@@ -56,6 +56,18 @@ def test_the_last_goodbye_is_the_end() -> None:
     assert ends(p) == [max(moment for moment, _ in told.events(p, StreamEnded))]
 
 
+def test_what_was_foreseen_before_the_goodbye_was_not_asked_for_again() -> None:
+    """Nothing was lost: the last frames that the rhythm told of were never sent."""
+    p = pair.meet(PATH, streams=pair.REPAIRED, repair="auto")
+    p.run(both(3), duration=4 * SECOND)
+    p.finish()
+    for media in told.NAMES:
+        repair = told.stream(p, media).repair
+        assert repair is not None
+        assert (repair.requested, repair.not_requested) == (0, 0)
+    assert told.stream(p, "video").repair.nacks > 0  # type: ignore[union-attr]
+
+
 @pytest.mark.parametrize("ssrc", [pair.VIDEO.ssrc, pair.AUDIO.ssrc])
 def test_one_of_two_goodbyes_lost_costs_a_second(ssrc: int) -> None:
     """Its final range is repeated for two seconds; all of them are lost."""

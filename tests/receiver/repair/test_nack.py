@@ -166,6 +166,35 @@ def test_what_may_never_have_been_sent_is_no_reason_for_doubt() -> None:
     assert nacks.waits_for(number)
 
 
+def test_what_the_rhythm_told_of_counts_only_when_it_turns_out_to_have_been_sent() -> None:
+    nacks = Nacks(48_000, every_packet_is_a_frame=True)
+    nacks.round_trip.exchanged(40 * MS)
+    for number in range(30):
+        came(nacks, number, 960 * number, 20 * MS * number)
+    asked = {number for _, numbers in asked_until(nacks, 900 * MS, deadline=800 * MS) for number in numbers}
+    assert asked == {30, 31, 32}, "and of those nobody ever hears again, where the stream has ended"
+    assert (nacks.counts().requested, nacks.counts().not_requested) == (0, 0)
+    came(nacks, 31, 960 * 31, 2000 * MS)
+    asked_until(nacks, 2010 * MS, deadline=2020 * MS)
+    counts = nacks.counts()
+    assert (counts.requested, counts.useless, counts.not_requested) == (1, 1, 1), "31 came, and shows 30"
+
+
+def test_what_the_rhythm_told_of_counts_once() -> None:
+    nacks = Nacks(48_000, every_packet_is_a_frame=True)
+    nacks.round_trip.exchanged(40 * MS)
+    for number in range(30):
+        came(nacks, number, 960 * number, 20 * MS * number)
+    asked_until(nacks, 650 * MS)
+    assert nacks.counts().requested == 0
+    assert nacks.answered(30, 960 * 30, False, 655 * MS) == ""
+    came(nacks, 32, 960 * 32, 660 * MS)
+    asked_until(nacks, 700 * MS)
+    assert nacks.answered(31, 960 * 31, False, 705 * MS) == ""
+    counts = nacks.counts()
+    assert (counts.requested, counts.not_requested, counts.useless) == (3, 0, 1), "32 was only late"
+
+
 def test_nothing_is_expected_of_frames_without_rhythm() -> None:
     """A camera in the dark: each picture as it is ready."""
     nacks = video()
