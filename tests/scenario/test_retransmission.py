@@ -135,7 +135,7 @@ def test_nothing_is_asked_for_that_cannot_come_in_time() -> None:
         repair = of(pair, media).repair
         assert repair is not None
         assert repair.requested <= 6
-        assert repair.not_requested > 10
+        assert repair.not_requested > (10 if media == "video" else 0), "sound is mostly here again by its copies"
 
 
 def test_nothing_is_sent_to_who_announced_nothing() -> None:
