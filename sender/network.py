@@ -60,8 +60,10 @@ class Network:
         self.journal = Journal(start, log, verbose=verbose)
         self.destinations: dict[int, Destination] = {}
         """by their targets' keys, but for those that are over in a network that serves."""
+        self.ending: Callable[[Destination], None] = lambda _: None
+        """told of each one whose session begins to say goodbye,"""
         self.ended: Callable[[Destination], None] = lambda _: None
-        """told of each one whose session is over, on the network thread."""
+        """and of each one whose session is over; on the network thread."""
         self._programme = programme
         self._agenda = Agenda()
         self._touched: set[int] = set()
@@ -125,7 +127,10 @@ class Network:
     ) -> None:
         """A destination, to which media goes from now on. `feeds`: of each of the session's streams, the one that it
         comes from; `context`: whatever whoever hears of its end wants to know then; `acknowledges`: it may answer the
-        final range."""
+        final range. One with the same key is replaced."""
+        if (before := self.destinations.pop(to.key, None)) is not None:
+            self._open -= 1
+            self._past.append(replace(before.snapshot(time.monotonic_ns()), left=True))
         self.destinations[to.key] = Destination(to, session, feeds, context, acknowledges)
         self._touched.add(to.key)
         self._open += 1
@@ -148,6 +153,10 @@ class Network:
         if (destination := self.destinations.get(key)) is not None:
             destination.playing = False
 
+    def is_open(self, key: int) -> bool:
+        """Whether its session takes media."""
+        return key in self.destinations and not self.destinations[key].session.ending
+
     def drop(self, key: int, feed: int) -> None:
         """This destination does not want this feed any more."""
         if (destination := self.destinations.get(key)) is not None:
@@ -158,7 +167,9 @@ class Network:
         destination = self.destinations.get(key)
         if destination is not None:
             destination.playing = False
-            destination.session.close(now)
+            if not destination.session.ending:
+                destination.session.close(now)
+                self.ending(destination)
             if gone or not destination.acknowledges:
                 destination.session.handle_unreachable(now)
             self._touched.add(key)

@@ -20,6 +20,7 @@ from protocol.rtcp.bye import Bye
 from protocol.rtcp.fir import FullIntraRequest
 from protocol.rtcp.nack import Nack
 from protocol.rtcp.pli import PictureLossIndication
+from protocol.rtcp.range import SenderRange
 from protocol.rtcp.repair_offer import RepairOffer
 from protocol.rtcp.report_block import ReportBlock
 from protocol.rtcp.report_exchange import ReportExchange
@@ -158,6 +159,15 @@ class SenderSession:
         self._farewell = Farewell((s.config.ssrc for s in self._streams if s.started or s.next_time() is not None), now)
         if self._everyone_left():
             self._farewell.hurry(now)
+
+    @property
+    def ending(self) -> bool:
+        """`close` was called."""
+        return self._farewell is not None
+
+    def final_ranges(self) -> list[SenderRange]:
+        """What every stream that has begun will have numbered once everything queued has left."""
+        return [stream.final_range() for stream in self._streams if stream.begun]
 
     @property
     def report_limit(self) -> int:

@@ -8,8 +8,9 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TypeVar
 
 from protocol.errors import FatalError
-from protocol.rtsp import rtp_info
+from protocol.rtsp import final_range, rtp_info
 from protocol.rtsp.application import Agreed, Peer, Refused, Session, Started
+from protocol.rtsp.final_range import FinalRange
 from protocol.rtsp.headers import Headers
 from protocol.rtsp.message import Request
 from protocol.rtsp.range import Npt
@@ -24,6 +25,7 @@ from sender.serve.conversation import Conversation
 from sender.serve.delivery import Agreement, Delivery
 from sender.serve.description import describe, track_name
 from sender.serve.presentation import Presentation
+from sender.session import SenderSession
 
 T = TypeVar("T")
 _PATIENCE_S = 0.5
@@ -56,12 +58,18 @@ class Served:
         self._playing: set[Hashable] = set()
         """sessions that want media now."""
         self._afterwards: list[Callable[[], object]] = []
+        self._last_words: str | None = None
         presentation.changed = self._change
 
     def take_afterwards(self) -> list[Callable[[], object]]:
         """What is to be done once the answer is on its way."""
         todo, self._afterwards = self._afterwards, []
         return todo
+
+    def take_last_words(self) -> str | None:
+        """What the one who is torn down is told: the final ranges of its streams."""
+        words, self._last_words = self._last_words, None
+        return words or None
 
     # What there is
 
@@ -114,14 +122,14 @@ class Served:
         delivery, network = _delivery(session), self._network
         now = time.monotonic_ns()
         position = self._position(session, wanted, now)
-        if delivery.session is None:
+        if not self._is_open(delivery):
             self._begin(delivery, session.context.ours, now)
         else:
             join = network.refresh if delivery.players else network.play
             self._afterwards.append(lambda: network.call(lambda _: join(delivery.key)))
         if session.id not in self._playing:
             self._log(f"{delivery.name} plays")
-        delivery.players.add(session.id)
+        delivery.players[session.id] = session
         self._playing.add(session.id)
         self._afterwards.append(lambda: self._run(position))
         span = Npt()
@@ -163,14 +171,16 @@ class Served:
             return
         delivery.over = not delivery.multicast
         gone = why != _ASKED_FOR or not agreement.ours
-        if delivery.session is not None:
+        sender = delivery.session
+        if sender is not None:
             self._network.call(lambda now: self._network.end(delivery.key, now, gone=gone))
+            self._last_words = None if gone else self._ask(lambda: as_text(sender))
         elif delivery.over:
             self._release(delivery)
 
     def _forget_player(self, delivery: Delivery, session_id: str) -> None:
         self._playing.discard(session_id)
-        delivery.players.discard(session_id)
+        delivery.players.pop(session_id, None)
 
     def set_parameters(self, _: Session | None, values: Mapping[str, str]) -> None:
         raise Refused(451, ", ".join(values))
@@ -180,13 +190,33 @@ class Served:
 
     # What the network thread tells
 
-    def handle_end(self, delivery: Delivery) -> None:
-        """Its session has said goodbye."""
-        delivery.session, delivery.handed_over = None, False
-        self._playing -= delivery.players
-        delivery.players.clear()
+    def handle_ending(self, delivery: Delivery, ranges: str) -> None:
+        """Its session says goodbye: those who understand are told in the connection, too, what that was."""
+        for session in delivery.players.values():
+            if ranges and session.context.ours and isinstance(session.peer.connection, Conversation):
+                session.peer.connection.set_parameter(session, final_range.NAME, ranges)
+
+    def handle_end(self, delivery: Delivery, over: SenderSession) -> None:
+        """This session has said goodbye."""
+        if delivery.session is not over:
+            return
+        self._reset(delivery)
         if delivery.over:
             self._release(delivery)
+
+    def _is_open(self, delivery: Delivery) -> bool:
+        """Whether its session can go on; it may have come to its end just now."""
+        if delivery.session is None or not delivery.handed_over:
+            return False
+        if self._ask(lambda: self._network.is_open(delivery.key)):
+            return True
+        self._reset(delivery)
+        return False
+
+    def _reset(self, delivery: Delivery) -> None:
+        delivery.session, delivery.handed_over = None, False
+        self._playing -= delivery.players.keys()
+        delivery.players.clear()
 
     def _change(self, programme: Programme) -> None:
         """The network thread has it before the one before ends: otherwise that would be the end of all."""
@@ -254,6 +284,12 @@ class Served:
         if delivery.conversation is not None:
             delivery.conversation.close_channels(delivery.key)
         self._network.call(lambda _: self._network.transport.release(delivery.key))
+
+
+def as_text(session: SenderSession) -> str:
+    """Everything that a session will have numbered, as a parameter has it."""
+    ranges = (FinalRange(one.ssrc, one.first, one.last, one.count) for one in session.final_ranges())
+    return final_range.serialize(ranges)
 
 
 def _delivery(session: Session) -> Delivery:

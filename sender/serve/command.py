@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from protocol.command import address, program, units
 from protocol.command.options import Group, Option, Positional, Program
 from protocol.command.program import Outcome, Request
-from protocol.control.trust.passwords import read_users
+from protocol.command.security import listening_options, security
 from protocol.errors import UsageError
 from protocol.rtsp import url
 from sender import cli
@@ -18,7 +18,7 @@ from sender.serve.status import line
 
 _EVERYWHERE = ("", "0.0.0.0", "::", "*")
 _NAME = re.compile(r"[\w\-.~]+(?:/[\w\-.~]+)*")
-_OWN = ("media_port", "cert", "key", "users", "exit_on_end")
+_OWN = ("media_port", "exit_on_end")
 _UNUSED = {"sdp", "bind", "rtcp-to"}
 
 
@@ -49,6 +49,7 @@ def configure(values: Mapping[str, object], given: Mapping[str, object]) -> Serv
         host=where.host or None,
         port=where.port,
         name=where.name or DEFAULT_NAME,
+        security=security(values),
         tls_only=where.secure or bool(values.get("tls_only")),
         **{name: values[name] for name in _OWN if name in values},  # type: ignore[arg-type]
     )
@@ -116,10 +117,7 @@ Exit codes: 0 done, 1 error, 2 wrong usage, 4 a --fail-if holds, 130 second Ctrl
         Group(
             "who may come",
             (
-                Option("users", "let in only these, by RTSP Digest: a file with a line USER:PASSWORD for each", "FILE",
-                       read_users),
-                Option("cert", "certificate for rtsps:// (PEM); default: our own, made on first start", "FILE"),
-                Option("key", "its key, where it is in another file", "FILE"),
+                *listening_options(),
                 Option("tls-only", "turn away who does not encrypt, as with an rtsps:// URL", kind="switch"),
             ),
         ),

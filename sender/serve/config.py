@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from protocol.command.security import Security
 from sender.config import SenderConfig
 
 DEFAULT_PORT = 8554
@@ -23,14 +23,10 @@ class ServeConfig:
     """the path of the URL."""
     media_port: int = 0
     """the first of the two UDP ports that media leave from; 0: any."""
-    cert: str | None = None
-    """PEM file; None: our own certificate, made on first start."""
-    key: str | None = None
-    """PEM file; None: it is in the certificate's."""
+    security: Security = field(default_factory=Security)
+    """who may come in, and what certificate they see."""
     tls_only: bool = False
     """who speaks in the open is turned away."""
-    users: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """passwords by user; empty: everybody is let in."""
     exit_on_end: bool = False
     """the end of the media is the end of the program."""
 

@@ -14,6 +14,7 @@ from protocol.control.connection import Connection
 from protocol.control.limits import Limits
 from protocol.control.listening import Listener
 from protocol.control.loop import ControlThread
+from protocol.rtsp import final_range
 from protocol.rtsp.application import Peer, Refused
 from protocol.rtsp.headers import Headers
 from protocol.rtsp.message import Request, Response
@@ -22,7 +23,7 @@ from sender.destination import Destination
 from sender.network import Network
 from sender.paths import Channel
 from sender.serve.agreeing import Agreeing
-from sender.serve.application import Served
+from sender.serve.application import Served, as_text
 from sender.serve.conversation import Conversation
 from sender.serve.delivery import Agreement, Delivery
 
@@ -55,7 +56,7 @@ class Control:
         self._listener: Listener | None = None
         self._unread = 0
         self._name = Headers.of(("Server", f"Steadycast/{version() or 'dev'}"))
-        network.ended = self._tell_end
+        network.ending, network.ended = self._tell_ending, self._tell_end
 
     # From another thread
 
@@ -93,6 +94,8 @@ class Control:
             connection.close("it does not encrypt")
             return
         response = self._server.handle(conversation.peer, request, time.monotonic_ns())
+        if (words := self._application.take_last_words()) is not None:
+            response = _with_parameter(response, words)
         connection.send(replace(response, headers=response.headers.plus(self._name)))
         if (response.headers.get("Connection") or "").lower() == "close":
             connection.close("it was refused too often")
@@ -163,10 +166,15 @@ class Control:
         for conversation in self._conversations:
             conversation.connection.kept = conversation in with_session
 
+    def _tell_ending(self, destination: Destination) -> None:
+        """On the network thread."""
+        if isinstance(destination.context, Delivery):
+            self._thread.post(self._application.handle_ending, destination.context, as_text(destination.session))
+
     def _tell_end(self, destination: Destination) -> None:
         """On the network thread."""
         if isinstance(destination.context, Delivery):
-            self._thread.post(self._application.handle_end, destination.context)
+            self._thread.post(self._application.handle_end, destination.context, destination.session)
 
     def _note_refusal(self, peer: Peer, request: Request, refused: Refused) -> None:
         if refused.status == 401 and "Authorization" not in request.headers:
@@ -175,3 +183,9 @@ class Control:
         why = f"{request.method} of {where}: {refused.status}" + (f": {refused.why}" if refused.why else "")
         line = f"{where} is not let in: {refused.why}" if refused.status in (401, 403) else None
         self._network.call(lambda now: self._network.journal.note(now, "refused", why, line))
+
+
+def _with_parameter(response: Response, ranges: str) -> Response:
+    """The answer to TEARDOWN, with what was sent until then (docs/wire.md)."""
+    headers = response.headers.with_("Content-Type", "text/parameters")
+    return replace(response, headers=headers, body=f"{final_range.NAME}: {ranges}\r\n".encode())

@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from protocol.control.connection import Connection
-from protocol.rtsp.application import Peer
+from protocol.rtsp.application import Peer, Session
+from protocol.rtsp.headers import Headers
 from protocol.rtsp.message import Interleaved, Message, Request
 from sender.paths import Channel
 
@@ -48,6 +49,7 @@ class Conversation:
         self.peer = Peer(self, address, connection.tls, port, local)
         self.channels: dict[int, Channel] = {}
         """in use, by their numbers."""
+        self._cseq = 0
         self._starving: set[int] = set()
         """targets whose media did not fit."""
         self._lock = threading.Lock()
@@ -66,6 +68,14 @@ class Conversation:
     def lost(self, _: Connection, why: str) -> None:
         self._open = False
         self._host.left(self, why)
+
+    def set_parameter(self, session: Session, name: str, value: str) -> None:
+        """Tell the client something; whether it understands makes no difference."""
+        self._cseq += 1
+        fields = ("CSeq", str(self._cseq)), ("Session", session.id), ("Content-Type", "text/parameters")
+        self.connection.send(
+            Request("SET_PARAMETER", session.path, Headers.of(*fields), f"{name}: {value}\r\n".encode())
+        )
 
     # Packets
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from protocol.payload import registry
+from protocol.rtsp.application import Session
 from sender.clients import Track
 from sender.config import SenderConfig
 from sender.paths import Channel, Path, TargetPaths
@@ -68,8 +69,8 @@ class Delivery:
     multicast: bool = False
     setups: dict[str, Setup] = field(default_factory=dict)
     """by the names of the tracks."""
-    players: set[Hashable] = field(default_factory=set)
-    """who wants media now."""
+    players: dict[str, Session] = field(default_factory=dict)
+    """who wants media now, by the ids of the sessions."""
     session: SenderSession | None = None
     """None: it has not begun, or is over."""
     handed_over: bool = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import random
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -13,10 +14,7 @@ from typing import Any
 
 from protocol.control.listening import open_sockets
 from protocol.control.loop import ControlThread
-from protocol.control.trust.certificate import Identity, identity
-from protocol.control.trust.context import server_context
 from protocol.errors import FatalError
-from protocol.rtsp.digest import Challenger
 from protocol.rtsp.url import Url
 from sender.network import Network
 from sender.pipeline import FAREWELL_S, Log, in_short_turns, watch
@@ -29,7 +27,6 @@ from sender.serve.presentation import Presentation
 from sender.snapshot import Snapshot
 from sender.transport import SharedPorts, Transport
 
-_REALM = "Steadycast"
 _HINT = "name another one: rtsp://:PORT/NAME"
 
 
@@ -47,7 +44,7 @@ def run(
         for each in sockets:
             stack.callback(each.close)
         ports = _share(transport, sockets, config)
-        own = _identity(config, log)
+        own = _own(config, log)
         try:
             presentation = Presentation(config.media, transport.wake, log, stop)
         except FatalError:
@@ -80,7 +77,7 @@ def _serve(
     presentation: Presentation,
     sockets: Sequence[socket.socket],
     ports: Mapping[bool, SharedPorts],
-    own: Identity | None,
+    own: tuple[ssl.SSLContext, str] | None,
     stack: ExitStack,
     log: Log,
 ) -> Network:
@@ -100,8 +97,8 @@ def _serve(
     thread = ControlThread()
     stack.callback(thread.close)
     control = Control(
-        thread, network, application, agreeing, tls=None if own is None else server_context(own),
-        tls_only=config.tls_only, guard=Challenger(_REALM, config.users) if config.users else None,
+        thread, network, application, agreeing, tls=None if own is None else own[0],
+        tls_only=config.tls_only, guard=config.security.guard(),
     )  # fmt: skip
     if presentation.live:
         presentation.begin()
@@ -110,16 +107,16 @@ def _serve(
     stack.callback(control.close)
     log(f"serving {_url(config, sockets)}")
     if own is not None:
-        log(f"its certificate is SHA-256 {own.fingerprint}")
+        log(f"its certificate is SHA-256 {own[1]}")
     return network
 
 
-def _identity(config: ServeConfig, log: Log) -> Identity | None:
-    """Who we are to those who want TLS; None: nobody can be, and nobody has to."""
+def _own(config: ServeConfig, log: Log) -> tuple[ssl.SSLContext, str] | None:
+    """For those who want TLS, and the fingerprint they see; None: nobody can have it, and nobody has to."""
     try:
-        return identity(config.cert, config.key)
+        return config.security.own()
     except FatalError as error:
-        if config.tls_only or config.cert is not None or config.key is not None:
+        if config.tls_only or config.security.cert is not None or config.security.key is not None:
             raise
         log(f"no rtsps:// here: {error}")
         return None

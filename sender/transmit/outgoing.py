@@ -134,6 +134,17 @@ class OutgoingStream:
         return self._first_time is not None
 
     @property
+    def begun(self) -> bool:
+        """Whether a packet has been made."""
+        return self._packetizer.next_sequence > self._packetizer.first_sequence
+
+    def final_range(self) -> SenderRange:
+        """`range` once everything queued has left."""
+        first, end = self._packetizer.first_sequence, self._packetizer.next_sequence
+        time = ntp_from_unix((self._first_time or 0) + self._wall_offset)
+        return SenderRange(self.config.ssrc, first, end - 1, end - first - self._unsent, time, final=True)
+
+    @property
     def position(self) -> tuple[int, int]:
         """(extended number of the next packet to be made, offset of timestamps)"""
         return self._packetizer.next_sequence, self._packetizer.timestamp_offset

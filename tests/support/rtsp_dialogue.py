@@ -63,6 +63,12 @@ class Dialogue:
             return None
         return message if isinstance(message, Interleaved) else None
 
+    def next_request(self) -> Request:
+        """What the other end asks of us."""
+        while not isinstance(message := self._next(), Request):
+            pass
+        return message
+
     def send(self, message: Message) -> None:
         self._socket.sendall(serialize(message))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import socket
 import threading
@@ -15,13 +16,14 @@ import numpy as np
 import pytest
 
 from protocol import rtp, sdp
+from protocol.command.security import Security
 from protocol.errors import ResourceError
 from protocol.payload import registry
 from protocol.rtcp import compound
 from protocol.rtcp.bye import Bye
 from protocol.rtcp.nack import Nack
 from protocol.rtcp.rr import ReceiverReport
-from protocol.rtsp import rtp_info, transport
+from protocol.rtsp import final_range, rtp_info, transport
 from protocol.rtsp.message import Interleaved, Response
 from sender.config import SenderConfig
 from sender.libraries import av
@@ -181,6 +183,25 @@ def test_a_viewer_by_udp_from_hello_to_goodbye(server: Running, sockets: Sockets
     assert report["targets"][0]["name"] == f"127.0.0.1:{sockets.port}"
 
 
+def test_one_of_ours_is_told_what_was_sent(server: Running, sockets: Sockets) -> None:
+    """docs/wire.md: in the answer to TEARDOWN."""
+    with Dialogue(server.port, agent="Steadycast/9") as client:
+        place = set_up(client, sockets)
+        client.ask("PLAY")
+        first = sockets.packet()
+        answer = client.ask("TEARDOWN")
+        name, _, value = answer.body.decode().partition(":")
+        assert name == "x-steadycast-range"
+        (told,) = final_range.parse(value.strip())
+        assert (told.ssrc, told.first) == (place.ssrc, first.sequence_number)
+        sockets.rtp.settimeout(0.2)
+        last = first
+        with contextlib.suppress(TimeoutError):
+            while True:
+                last = sockets.packet()
+        assert (told.last, told.count) == (last.sequence_number, last.sequence_number - first.sequence_number + 1)
+
+
 def test_two_viewers_and_one_encoder(server: Running, sockets: Sockets) -> None:
     with Dialogue(server.port) as one, Dialogue(server.port) as two, closing(Sockets()) as others:
         set_up(one, sockets)
@@ -311,7 +332,7 @@ def test_what_is_not_there(server: Running) -> None:
 
 
 def test_users(sockets: Sockets) -> None:
-    with serving(users={"ann": "secret"}) as server, Dialogue(server.port) as client:
+    with serving(security=Security(users={"ann": "secret"})) as server, Dialogue(server.port) as client:
         refused = client.ask("DESCRIBE")
         assert refused.status == 401
         assert [words.split()[0] for words in refused.headers.all("WWW-Authenticate")] == ["Digest", "Digest"]
@@ -390,6 +411,18 @@ def test_the_only_viewer_chooses_its_place_in_a_file(film: Path, sockets: Socket
             assert float(answered[4:9]) < 1.5, "it is not alone: it sees what the first one sees"
             another.ask("TEARDOWN")
         assert client.ask("PLAY", Range="npt=99-").status == 457
+
+
+def test_one_of_ours_is_told_of_the_end_in_the_connection(film: Path, sockets: Sockets) -> None:
+    with serving(media=watch(film)) as server, Dialogue(server.port, agent="Steadycast/9") as client:
+        set_up(client, sockets)
+        client.ask("PLAY", Range="npt=2.8-")
+        first = sockets.packet()
+        request = client.next_request()
+        assert request.method == "SET_PARAMETER"
+        (told,) = final_range.parse(request.body.decode().partition(":")[2].strip())
+        assert told.first == first.sequence_number
+        assert told.count == told.last - told.first + 1
 
 
 def test_the_end_of_a_file_is_told_and_the_server_stays(film: Path, sockets: Sockets) -> None:
