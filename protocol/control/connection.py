@@ -7,8 +7,10 @@ import ssl
 from collections.abc import Callable, Sequence
 from typing import Protocol, cast
 
+from protocol.control.limits import Bucket, Limits
 from protocol.errors import ProtocolError
-from protocol.rtsp.message import Message, Response, interleaved_header, serialize
+from protocol.rtsp import reader
+from protocol.rtsp.message import Interleaved, Message, Response, interleaved_header, serialize
 from protocol.rtsp.reader import Reader
 
 MEDIA_BUFFER = 500_000
@@ -17,6 +19,8 @@ MESSAGE_BUFFER = 1_000_000
 """bytes that may wait in all; a peer that asks and does not read the answers is closed."""
 _LINGER = 2.0
 """s in which what waits may still be sent after `close`."""
+_PORTION = 16_384
+"""bytes that are read before it is asked whether more may come."""
 _HEADER = 4
 """bytes before each interleaved packet (RFC 2326 §10.12)."""
 
@@ -34,13 +38,14 @@ class Handler(Protocol):
 class Connection(asyncio.Protocol):
     """Belongs to the loop's thread: other threads `post` their calls."""
 
-    def __init__(self, handler_of: Callable[[Connection], Handler], *, server: bool = False) -> None:
-        """`handler_of` is asked as soon as the connection (and its TLS) stands. `server`: a message that breaks the
-        rules is answered with 400."""
+    def __init__(self, handler_of: Callable[[Connection], Handler], *, limits: Limits | None = None) -> None:
+        """`handler_of` is asked as soon as the connection (and its TLS) stands. `limits`: of a server, which holds
+        those who come to them, and answers a message that breaks the rules with 400."""
         self._handler_of = handler_of
         self._handler: Handler | None = None
-        self._server = server
-        self._reader = Reader()
+        self._limits = limits
+        self._may: Bucket | None = None
+        self._reader = Reader(None if limits is None else reader.Limits(body=limits.body))
         self._transport: asyncio.Transport | None = None
         self._why = ""
         self.peer: tuple[str, int] = ("", 0)
@@ -70,6 +75,11 @@ class Connection(asyncio.Protocol):
     def waiting(self) -> int:
         """Bytes that the system has not taken yet."""
         return 0 if self._transport is None else self._transport.get_write_buffer_size()
+
+    @property
+    def held(self) -> int:
+        """Bytes that wait for the other end to finish what it says, or to read: media apart, which are bounded."""
+        return self._reader.pending + max(0, self.waiting - self.media_buffer)
 
     def certificate(self) -> bytes | None:
         """The other end's, DER; None without TLS or where it has shown none."""
@@ -127,15 +137,18 @@ class Connection(asyncio.Protocol):
         self.local = _place(transport.get_extra_info("sockname"))
         self.tls = transport.get_extra_info("ssl_object") is not None
         self.heard = asyncio.get_running_loop().time()
+        if self._limits is not None:
+            self._may = Bucket(self._limits.messages, self._limits.message_rate, self.heard)
         self._handler = self._handler_of(self)
 
     def data_received(self, data: bytes) -> None:
         if self.closed:
             return
         try:
-            messages = self._reader.receive(data)
-            self._note_progress(bool(messages))
-            self._deliver(messages)
+            for at in range(0, len(data), _PORTION):
+                messages = self._reader.receive(data[at : at + _PORTION])
+                self._note_progress(bool(messages))
+                self._deliver(messages)
             self._reader.receive(b"")  # tells now what is wrong behind the last message
         except ProtocolError as error:
             self._handle_malformed(error)
@@ -165,11 +178,17 @@ class Connection(asyncio.Protocol):
         for message in messages:
             if self.closed:
                 return
+            if not isinstance(message, Interleaved):
+                self._count()
             self.messages += 1
             self.handler.received(self, message)
 
+    def _count(self) -> None:
+        if self._may is not None and not self._may.take(asyncio.get_running_loop().time()):
+            self.abort("it says too much")
+
     def _handle_malformed(self, error: ProtocolError) -> None:
-        if self._server:
+        if self._limits is not None:
             self.send(Response(400))
         self.close(f"what came is no RTSP ({error})")
 

@@ -20,23 +20,61 @@ class Limits:
     burst: int = 128
     rate: float = 16.0
     """new connections one address may make at once, and each second from then on."""
-    accepts: int = 400
-    """connections taken from the system's queue between two looks; those beyond wait there."""
+    accepts: int = 200
+    accept_rate: float = 1000.0
+    """connections taken from the system's queue at once, and each second from then on, those refused counted as a fifth
+    each; those beyond wait there."""
     first_byte: float = 5.0
     request: float = 10.0
     """for the TLS handshake; until the first whole request has come; and for each later one that has begun."""
     idle: float = 64.0
     """without a whole message, unless something else keeps the connection alive."""
     look: float = 1.0
-    """between looks at who takes too long."""
+    """between looks at who takes too long, or too much."""
+    messages: int = 100
+    message_rate: float = 20.0
+    """messages one connection may bring at once, and each second from then on."""
+    body: int = 65_536
+    """bytes of a message's body."""
+    held: int = 32_000_000
+    """bytes of messages that are not whole, and of answers that are not read, in all; beyond, whoever holds most is
+    closed."""
+
+
+class Bucket:
+    """So many at once, and so many each second from then on. `now` is in seconds, from any start."""
+
+    __slots__ = ("_at", "_left", "_most", "_rate")
+
+    def __init__(self, most: float, rate: float, now: float) -> None:
+        self._most, self._rate, self._left, self._at = most, rate, most, now
+
+    def left(self, now: float) -> float:
+        """How many may come now."""
+        self._left = min(self._most, self._left + (now - self._at) * self._rate)
+        self._at = now
+        return self._left
+
+    def spend(self, count: float) -> None:
+        """They came."""
+        self._left -= count
+
+    def take(self, now: float) -> bool:
+        """One comes; False: it is one too many, and does not count."""
+        may = self.left(now) >= 1
+        self.spend(may)
+        return may
+
+    def full(self, now: float) -> bool:
+        """Nothing to remember: it is as if new."""
+        return self.left(now) >= self._most
 
 
 @dataclass(slots=True)
 class _Allowance:
-    """Of one address: a token bucket."""
+    """Of one address."""
 
-    left: float
-    at: float
+    bucket: Bucket
     open: int = 0
 
 
@@ -57,9 +95,8 @@ class Admission:
             allowance = self._allowance(key, now)
             if allowance.open >= limits.per_address:
                 return "address"
-            if allowance.left < 1:
+            if not allowance.bucket.take(now):
                 return "rate"
-            allowance.left -= 1
             allowance.open += 1
         self.open += 1
         return None
@@ -75,19 +112,12 @@ class Admission:
         if key not in self._known:
             if len(self._known) >= _MAX_REMEMBERED:
                 self._forget(now)
-            return self._known.setdefault(key, _Allowance(self._limits.burst, now))
-        allowance = self._known[key]
-        allowance.left = self._refilled(allowance, now)
-        allowance.at = now
-        return allowance
-
-    def _refilled(self, allowance: _Allowance, now: float) -> float:
-        return min(self._limits.burst, allowance.left + (now - allowance.at) * self._limits.rate)
+            self._known[key] = _Allowance(Bucket(self._limits.burst, self._limits.rate, now))
+        return self._known[key]
 
     def _forget(self, now: float) -> None:
         """Whoever would get all of it again has nothing to remember; if that is too few, all who have nothing open."""
-        burst = self._limits.burst
-        self._known = {key: a for key, a in self._known.items() if a.open or self._refilled(a, now) < burst}
+        self._known = {key: a for key, a in self._known.items() if a.open or not a.bucket.full(now)}
         if len(self._known) >= _MAX_REMEMBERED:
             self._known = {key: a for key, a in self._known.items() if a.open}
 

@@ -11,13 +11,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from protocol.control.connection import Connection, Handler
-from protocol.control.limits import Admission, Limits
+from protocol.control.limits import Admission, Bucket, Limits
 from protocol.control.tcp import tune
 from protocol.errors import FatalError, ResourceError, UsageError
 
-_BACKLOG = 128
+_BACKLOG = 512
 _TURN = 64
 """connections accepted before others have their turn."""
+_REFUSED = 0.2
+"""of the work that a connection makes, what one makes that is closed at once."""
+_PAUSE = 0.1
+"""s without accepting, after too many."""
 _HANDSHAKE = b"\x16"
 """RFC 8446 §5.1: the type of a TLS record that a handshake begins with. No RTSP method begins like that."""
 
@@ -52,6 +56,8 @@ class Counts:
     silent: int = 0
     """closed because no byte, or no whole request, came in time."""
     idle: int = 0
+    greedy: int = 0
+    """closed because they held most when it was too much in all."""
     tls_failed: int = 0
 
 
@@ -84,9 +90,9 @@ class Listener:
         self._beginning: set[asyncio.Task[None]] = set()
         """of connections that do not stand yet."""
         self._connections: set[Connection] = set()
-        self._accepts = 0
-        self._paused = False
+        self._may_accept = Bucket(self._limits.accepts, self._limits.accept_rate, 0.0)
         self._timer: asyncio.TimerHandle | None = None
+        self._again: asyncio.TimerHandle | None = None
         self.counts = Counts()
 
     @property
@@ -106,9 +112,9 @@ class Listener:
 
     def close(self) -> None:
         """Stop listening, and close every connection."""
-        self._pause()
-        if self._timer is not None:
-            self._timer.cancel()
+        self._listen_not()
+        for timer in filter(None, (self._timer, self._again)):
+            timer.cancel()
         for sock in self._sockets:
             sock.close()
         for sock in list(self._waiting):
@@ -121,18 +127,24 @@ class Listener:
     # Accepting
 
     def _resume(self) -> None:
-        self._paused = False
         for sock in self._sockets:
             asyncio.get_running_loop().add_reader(sock, self._accept, sock)
 
     def _pause(self) -> None:
         """What connects meanwhile waits in the system's queue, and is turned away by the system when that is full."""
-        self._paused = True
+        self._listen_not()
+        self._again = asyncio.get_running_loop().call_later(_PAUSE, self._resume)
+
+    def _listen_not(self) -> None:
         for sock in self._sockets:
             asyncio.get_running_loop().remove_reader(sock)
 
     def _accept(self, listening: socket.socket) -> None:
+        now = asyncio.get_running_loop().time()
         for _ in range(_TURN):
+            if self._may_accept.left(now) < 1:
+                self._pause()
+                return
             try:
                 sock, place = listening.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
@@ -140,11 +152,7 @@ class Listener:
             except OSError as error:
                 self._handle_refusal(error)
                 return
-            self._admit(sock, str(place[0]))
-            self._accepts += 1
-            if self._accepts >= self._limits.accepts:
-                self._pause()
-                return
+            self._may_accept.spend(1.0 if self._admit(sock, str(place[0]), now) else _REFUSED)
 
     def _handle_refusal(self, error: OSError) -> None:
         """Of the system: no more files or memory, which others may give back soon."""
@@ -153,18 +161,18 @@ class Listener:
         self._count_refused("files")
         self._pause()
 
-    def _admit(self, sock: socket.socket, address: str) -> None:
-        now = asyncio.get_running_loop().time()
+    def _admit(self, sock: socket.socket, address: str, now: float) -> bool:
         limit = self._admission.admit(address, now)
         if limit is not None:
             self._count_refused(limit)
             sock.close()
-            return
+            return False
         self.counts.accepted += 1
         sock.setblocking(False)
         tune(sock)
         self._waiting[sock] = _Waiting(address, now + self._limits.first_byte)
         asyncio.get_running_loop().add_reader(sock, self._look, sock)
+        return True
 
     def _count_refused(self, limit: str) -> None:
         self.counts.refused[limit] = self.counts.refused.get(limit, 0) + 1
@@ -189,7 +197,7 @@ class Listener:
         task.add_done_callback(self._beginning.discard)
 
     async def _begin(self, sock: socket.socket, address: str, *, tls: bool) -> None:
-        connection = Connection(self._handle_standing, server=True)
+        connection = Connection(self._handle_standing, limits=self._limits)
         try:
             await asyncio.get_running_loop().connect_accepted_socket(
                 lambda: connection,
@@ -219,15 +227,13 @@ class Listener:
     def _sweep(self) -> None:
         loop = asyncio.get_running_loop()
         self._timer = loop.call_later(self._limits.look, self._sweep)
-        self._accepts = 0
-        if self._paused:
-            self._resume()
         now = loop.time()
         for sock in [sock for sock, waiting in self._waiting.items() if now > waiting.until]:
             self.counts.silent += 1
             self._drop(sock)
         for connection in self.connections:
             self._look_after(connection, now)
+        self._relieve()
 
     def _look_after(self, connection: Connection, now: float) -> None:
         silence = now - connection.heard
@@ -238,6 +244,17 @@ class Listener:
         elif connection.messages and not connection.kept and silence > self._limits.idle:
             self.counts.idle += 1
             connection.close(f"nothing came for {silence:.0f} s")
+
+    def _relieve(self) -> None:
+        held = sum(connection.held for connection in self._connections) - self._limits.held
+        if held <= 0:
+            return
+        for connection in sorted(self._connections, key=lambda connection: -connection.held):
+            self.counts.greedy += 1
+            held -= connection.held
+            connection.abort("too much waits, most of it for this one")
+            if held <= 0:
+                return
 
 
 def _places(host: str | None, port: int, family: int) -> list[tuple[int, tuple[object, ...]]]:

@@ -26,12 +26,21 @@ from protocol.rtsp.url import Url
 TIMEOUT_S = 60
 """s without a sign of life after which a session ends; told to clients (§12.37)."""
 MAX_SESSIONS = 4096
+MAX_SESSIONS_OF_ONE = 8
+"""that one connection may open; and that one address may leave behind without their having begun."""
+MAX_TRACKS = 16
+"""of a session."""
+MAX_ANNOUNCED = 32
+"""descriptions that wait for a SETUP; of more, the oldest are forgotten."""
+MAX_DESCRIPTION = 32_768
+"""bytes of what is announced: the values made of it take some fifty times that."""
 _SECOND = 1_000_000_000
 _ABANDONED = 10 * _SECOND
 """ns that a session whose connection is lost may be silent."""
 _ALWAYS = ("OPTIONS", "GET_PARAMETER", "SET_PARAMETER")
 _PARAMETERS = "text/parameters"
 _SDP = "application/sdp"
+_LOST = "its connection was lost"
 _MAX_WRONG = 10
 """wrong passwords on one connection, after which it is closed."""
 
@@ -112,7 +121,7 @@ class Server:
         return response if cseq is None else _with(response, Headers.of(("CSeq", cseq)))
 
     def lost(self, peer: Peer, now: int) -> None:
-        """This connection has ended: what ran through it ends, what runs by UDP has some seconds to come back."""
+        """This connection has ended: what runs through it ends, what runs by UDP has some seconds to come back."""
         self._announced.pop(peer.connection, None)
         self._wrong.pop(peer.connection, None)
         for session in list(self._sessions.values()):
@@ -120,7 +129,10 @@ class Server:
                 continue
             session.heard, session.abandoned = now, True
             if any(agreed.lower == "TCP" for agreed in session.tracks.values()):
-                self._end(session, "its connection was lost")
+                self._end(session, _LOST)
+        left = [each for each in self._sessions.values() if each.abandoned and each.peer.host == peer.host]
+        for session in [each for each in left if each.state is State.READY][:-MAX_SESSIONS_OF_ONE]:
+            self._end(session, _LOST)
 
     def alive(self, session_id: str, now: int) -> None:
         """A sign of life that was no request: RTCP, or media."""
@@ -131,7 +143,7 @@ class Server:
         """Ends the sessions that were silent too long."""
         for session in list(self._sessions.values()):
             if now >= self._ends_at(session):
-                lost = "its connection was lost" if session.abandoned else f"no sign of life for {TIMEOUT_S} s"
+                lost = _LOST if session.abandoned else f"no sign of life for {TIMEOUT_S} s"
                 self._end(session, lost)
 
     def next_timeout(self) -> int | None:
@@ -224,9 +236,14 @@ class Server:
             raise Refused(415, kind)
         if asked.session is not None:
             raise Refused(455, "ANNOUNCE of what is set up already", _allow(asked.session.state))
+        if len(asked.request.body) > MAX_DESCRIPTION:
+            raise Refused(413, f"a description of {len(asked.request.body)} bytes")
         description = sdp.parse(asked.request.body)
         self._application.announce(asked.url, asked.peer, asked.user, description)
+        self._announced.pop(asked.peer.connection, None)
         self._announced[asked.peer.connection] = asked.url.path, description
+        if len(self._announced) > MAX_ANNOUNCED:
+            del self._announced[next(iter(self._announced))]
         return Response(200)
 
     def _setup(self, asked: _Asked) -> Response:
@@ -240,6 +257,8 @@ class Server:
         session = asked.session
         if session is not None and session.path != path:
             raise Refused(459, f"{path} beside {session.path}")
+        if session is not None and len(session.tracks) >= MAX_TRACKS and track not in session.tracks:
+            raise Refused(453, f"{MAX_TRACKS} tracks")
         new = session is None
         session = session or self._open(asked, path)
         try:
@@ -269,6 +288,9 @@ class Server:
     def _open(self, asked: _Asked, path: str) -> Session:
         if len(self._sessions) >= MAX_SESSIONS:
             raise Refused(453, f"{MAX_SESSIONS} sessions")
+        mine = sum(session.peer.connection == asked.peer.connection for session in self._sessions.values())
+        if mine >= MAX_SESSIONS_OF_ONE:
+            raise Refused(453, f"{mine} sessions of one connection")
         session = Session(self._token(), asked.peer, path, asked.user, heard=asked.now)
         announced = self._announced.get(asked.peer.connection)
         if announced is not None and announced[0] == path:

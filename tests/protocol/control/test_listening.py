@@ -216,12 +216,12 @@ def test_five_hundred_idle_connections_leave_room_again() -> None:
 def test_more_than_a_second_may_bring_wait_in_the_systems_queue() -> None:
     async def run() -> None:
         server = Listening()
-        async with listener(server, limits=Limits(accepts=5, look=0.3)) as listening:
+        async with listener(server, limits=Limits(accepts=5, accept_rate=10)) as listening:
             connections = [await connect("127.0.0.1", listening.ports[0], Listening()) for _ in range(12)]
             for connection in connections:
                 connection.send(OPTIONS)
             await server.until(lambda: len(server.heard) >= 5)
-            assert len(server.heard) == 5
+            assert 5 <= len(server.heard) < 8
             await server.until(lambda: len(server.heard) == 12)
 
     asyncio.run(run())
@@ -259,7 +259,7 @@ def test_answers_nobody_reads_end_the_connection() -> None:
         async with listener(server) as listening:
             _, writer = await asyncio.open_connection("127.0.0.1", listening.ports[0], limit=1)
             writer.transport.pause_reading()
-            writer.write(b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n" * 2000)
+            writer.write(b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n" * 90)
             await server.until(lambda: bool(server.ends))
             assert server.ends == ["it does not read what it asked for"]
             writer.close()

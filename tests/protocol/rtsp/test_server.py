@@ -230,6 +230,38 @@ def test_over_udp_a_client_has_ten_seconds_to_come_back(dialogue: Dialogue, play
     assert player.calls[-1] == "teardown: its connection was lost"
 
 
+def test_nobody_takes_all_the_room(player: Player) -> None:
+    server = Server(player)
+    for connection in range(3):
+        stranger = Dialogue(server, Peer(f"stranger {connection}", BOB.host))
+        asked = [stranger.ask("SETUP", f"{URL}/track1", Transport=UDP).status for _ in range(10)]
+        assert asked == [200] * 8 + [453] * 2
+        server.lost(stranger.peer, stranger.now)
+        assert len(server.sessions) == 8, "those left behind make room"
+    assert Dialogue(server).set_up().status == 200
+    server.handle_timeout(SECOND + 10 * SECOND)
+    assert len(server.sessions) == 1
+
+
+def test_a_session_has_so_many_tracks(dialogue: Dialogue) -> None:
+    for number in range(16):
+        assert dialogue.set_up(track=f"track{number}").status == 200
+    assert dialogue.ask("SETUP", f"{URL}/track16", Transport=UDP).status == 453
+    assert dialogue.ask("SETUP", f"{URL}/track15", Transport=UDP).status == 200
+
+
+def test_announcements_are_bounded_and_the_oldest_make_room(player: Player) -> None:
+    server = Server(player)
+    pushers = [Dialogue(server, Peer(f"pusher {number}", f"198.51.100.{number}")) for number in range(33)]
+    for pusher in pushers:
+        assert pusher.ask("ANNOUNCE", body=SDP, Content_Type="application/sdp").status == 200
+    assert pushers[0].ask("ANNOUNCE", body=SDP + b"a=x\r\n" * 10_000).status == 413
+    for pusher in (pushers[0], pushers[32]):
+        pusher.set_up()
+    assert pushers[0].ask("RECORD").status == 455, "its description was forgotten"
+    assert pushers[32].ask("RECORD").status == 200
+
+
 def test_parameters(dialogue: Dialogue, player: Player) -> None:
     assert dialogue.ask("SET_PARAMETER", body=b"barparam: barstuff\r\n").status == 200
     assert player.calls == ["set {'barparam': 'barstuff'}"]
