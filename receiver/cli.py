@@ -313,6 +313,8 @@ Exit codes: 0 done, 1 error, 2 wrong usage, 3 no packet came, 4 a --fail-if hold
             Option("no-gro", "take datagrams one by one: slower, but counts the kernel's drops exactly", kind="switch"),
             Option("rtsp-transport", "how packets of rtsp:// come: auto (default: UDP, or in the TCP connection after"
                    " 2 s without any), udp, tcp or multicast", "HOW", rtsp_transport),
+            Option("no-announce", "do not tell the network that we listen, so that --find does not show it",
+                   kind="switch"),
         ),
         Group("trust", (*security.listening_options(), *security.connecting_options())),
         options.run_options(

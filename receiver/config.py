@@ -64,6 +64,8 @@ class ReceiverConfig:
     rtcp_to: tuple[str, int] | None = None
     rtsp_transport: str = "auto"
     """how packets of a presentation come: auto, udp, tcp or multicast."""
+    no_announce: bool = False
+    """the network is not told that we listen."""
     security: Security = field(default_factory=Security)
     json: bool = False
     """the report goes to stdout."""

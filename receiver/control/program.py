@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from protocol.command.versions import version
+from protocol.control.discovery.announcer import Announcer
+from protocol.control.discovery.service import RECEIVES, Service
 from protocol.control.listening import open_sockets
 from protocol.control.loop import ControlThread
 from protocol.errors import FatalError, ResourceError
@@ -20,6 +22,8 @@ from receiver.network import Network
 
 Log = Callable[[str], None]
 _HINT = "give the receiver another port"
+_ANNOUNCE_AFTER = 1.0
+"""s"""
 _PATIENCE = 3.0
 """s for the end of everything on the control thread."""
 
@@ -64,6 +68,7 @@ class _Listening:
         self._thread = ControlThread(failed)
         publications = Publications(config, network, self._thread.post, log)
         self._reception = Reception(publications, log, guard=config.security.guard())
+        self._announcer: Announcer | None = None
 
     def start(self) -> None:
         self._thread.call(self._start())
@@ -75,11 +80,22 @@ class _Listening:
             if self._config.verbose:
                 self._log(f"fingerprint of this machine's certificate: {fingerprint}")
         except FatalError as error:
-            tls = None
+            tls, fingerprint = None, ""
             self._log(f"no TLS here: {error}")
         await self._reception.start(self._sockets, tls)
+        if not self._config.no_announce:
+            self._announce(fingerprint)
+
+    def _announce(self, fingerprint: str) -> None:
+        """Tells the network, a moment later than what has to be quick."""
+        host, port = self._sockets[0].getsockname()[:2]
+        service = Service(socket.gethostname(), port, RECEIVES, tls=bool(fingerprint), fingerprint=fingerprint)
+        self._announcer = Announcer(service, self._log, host)
+        self._announcer.start(_ANNOUNCE_AFTER)
 
     def close(self) -> None:
+        if self._announcer is not None:
+            self._announcer.close()
         with contextlib.suppress(TimeoutError):
             self._thread.call(self._reception.close()).result(_PATIENCE)
         self._thread.close()

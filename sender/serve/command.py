@@ -18,7 +18,7 @@ from sender.serve.status import line
 
 _EVERYWHERE = ("", "0.0.0.0", "::", "*")
 _NAME = re.compile(r"[\w\-.~]+(?:/[\w\-.~]+)*")
-_OWN = ("media_port", "exit_on_end")
+_OWN = ("media_port", "no_announce", "exit_on_end")
 _UNUSED = {"sdp", "bind", "rtcp-to"}
 
 
@@ -112,6 +112,8 @@ Exit codes: 0 done, 1 error, 2 wrong usage, 4 a --fail-if holds, 130 second Ctrl
                 Option("multicast", "offer this group to those who ask for multicast: ADDR[:PORT]; video goes to PORT,"
                        " audio to PORT+2, RTCP one above each", "GROUP", group),
                 *_group("network"),
+                Option("no-announce", "do not tell the network, so that receiver --find does not show it",
+                       kind="switch"),
             ),
         ),
         Group(

@@ -27,6 +27,8 @@ class ServeConfig:
     """who may come in, and what certificate they see."""
     tls_only: bool = False
     """who speaks in the open is turned away."""
+    no_announce: bool = False
+    """the network is not told."""
     exit_on_end: bool = False
     """the end of the media is the end of the program."""
 

@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
+from protocol.control.discovery.announcer import Announcer
+from protocol.control.discovery.service import SENDS, Service
 from protocol.control.listening import open_sockets
 from protocol.control.loop import ControlThread
 from protocol.errors import FatalError
@@ -27,6 +29,8 @@ from sender.serve.presentation import Presentation
 from sender.snapshot import Snapshot
 from sender.transport import SharedPorts, Transport
 
+_ANNOUNCE_AFTER_S = 1.0
+"""not among what has to be quick."""
 _HINT = "name another one: rtsp://:PORT/NAME"
 
 
@@ -52,7 +56,11 @@ def run(
                 return 0, report(Snapshot(0.0), config.media.given, None)
             raise
         stack.callback(presentation.close)
+        announcer = _announcer(config, sockets[0], None if own is None else own[1], log)
+        stack.callback(announcer.close)
         network = _serve(config, transport, presentation, sockets, ports, own, stack, log)
+        if not config.no_announce:
+            announcer.start(_ANNOUNCE_AFTER_S)
         watch(network, config.media.duration, status, stop, lambda: config.exit_on_end and presentation.over)
         network.close()
         network.finished.wait(FAREWELL_S)
@@ -120,6 +128,13 @@ def _own(config: ServeConfig, log: Log) -> tuple[ssl.SSLContext, str] | None:
             raise
         log(f"no rtsps:// here: {error}")
         return None
+
+
+def _announcer(config: ServeConfig, listening: socket.socket, fingerprint: str | None, log: Log) -> Announcer:
+    """Tells the network. `fingerprint`: None without TLS."""
+    host, port = listening.getsockname()[:2]
+    name, tls = f"{config.name} on {socket.gethostname()}", fingerprint is not None
+    return Announcer(Service(name, port, SENDS, config.path, tls, fingerprint or ""), log, host)
 
 
 def _url(config: ServeConfig, sockets: Sequence[socket.socket]) -> str:

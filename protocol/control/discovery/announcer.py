@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import ipaddress
 import socket
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from protocol.control import machine
 from protocol.control.discovery.service import TYPE, Service, instance, record
-from protocol.control.trust.certificate import addresses as own_addresses
-from protocol.control.trust.certificate import host_names
 
 if TYPE_CHECKING:
     from zeroconf import ServiceInfo, Zeroconf
@@ -22,25 +22,32 @@ _SILENT = "this machine cannot be announced on the network ({}): others need its
 
 
 class Announcer:
-    """From `start` to `close`. Its threads are its own; where it cannot speak, the program goes on without.
+    """From `start` to `close`. Its threads are its own; where it cannot speak, the program goes on without."""
 
-    pipeline: `announcer = Announcer(Service(name, port, SENDS, path, tls, fingerprint), log); announcer.start()` as
-    soon as the port listens, unless --no-announce was given; `announcer.close()` at the end.
-    """
-
-    def __init__(self, service: Service, log: Callable[[str], None], interfaces: Sequence[str] | None = None) -> None:
-        """`interfaces`: addresses of this machine to speak from, all unless given. The service's own addresses are
-        this machine's unless it names some."""
-        self._service = service
+    def __init__(
+        self,
+        service: Service,
+        log: Callable[[str], None],
+        host: str = "::",
+        interfaces: Sequence[str] | None = None,
+    ) -> None:
+        """`host`: the address that the port is bound to. `interfaces`: addresses of this machine to speak from, all
+        unless given."""
+        place = ipaddress.ip_address(host.partition("%")[0])
+        self._service = service if place.is_unspecified else replace(service, addresses=(host,))
+        self._only_here = place.is_loopback and interfaces is None
         self._log = log
         self._interfaces = None if interfaces is None else list(interfaces)
-        self._zeroconf: Zeroconf | None = None
+        self._after = 0.0
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="announcer", daemon=True)
 
-    def start(self) -> None:
-        """Returns at once; a name that is taken gets a number."""
-        self._thread.start()
+    def start(self, after: float = 0.0) -> None:
+        """Returns at once, and begins after so many seconds; does nothing where nobody else could come. A name that
+        is taken gets a number."""
+        self._after = after
+        if not self._only_here:
+            self._thread.start()
 
     def close(self) -> None:
         """Says goodbye, and takes two seconds for it at most."""
@@ -49,6 +56,8 @@ class Announcer:
             self._thread.join(_PATIENCE)
 
     def _run(self) -> None:
+        if self._closing.wait(self._after):
+            return
         from zeroconf import BadTypeInNameException, Error  # takes a moment to load, which nobody needs to wait for
 
         try:
@@ -67,14 +76,14 @@ class Announcer:
     def _info(self) -> ServiceInfo:
         from zeroconf import ServiceInfo
 
-        service = self._service if self._service.addresses else replace(self._service, addresses=_reachable())
+        service = self._service
         return ServiceInfo(
             TYPE,
             instance(service.name),
             port=service.port,
             properties=record(service),
-            server=f"{_label(host_names())}-steadycast.local.",  # the plain name is another program's to defend
-            parsed_addresses=list(service.addresses),
+            server=f"{_label(machine.host_names())}-steadycast.local.",  # the plain name is another program's to defend
+            parsed_addresses=list(service.addresses or _reachable()),
             host_ttl=_TTL,
             other_ttl=_TTL,
         )
@@ -94,7 +103,7 @@ def open_zeroconf(interfaces: Sequence[str] | None) -> Zeroconf:
 
 def _reachable() -> tuple[str, ...]:
     """From elsewhere; this machine's address for itself where there is nothing else."""
-    found = own_addresses()
+    found = machine.addresses()
     others = [address for address in found if address not in ("127.0.0.1", "::1")]
     return tuple(others or found)
 

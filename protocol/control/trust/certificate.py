@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
-import re
-import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import ifaddr
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from protocol.control.machine import addresses, host_names
 from protocol.control.trust.fingerprint import fingerprint
 from protocol.control.trust.folder import check_private, configuration_folder, write_private
 from protocol.errors import ResourceError, UsageError
@@ -24,7 +22,6 @@ FILE = "identity.pem"
 """the key and the certificate, in one file so that they always belong together."""
 _YEARS = 10
 _DAY = datetime.timedelta(days=1)
-_LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_\-]{0,61}[A-Za-z0-9_])?")
 _LONGEST_NAME = 64
 """RFC 5280 appendix A: ub-common-name."""
 
@@ -87,19 +84,6 @@ def make(names: Sequence[str], addresses: Sequence[str], now: datetime.datetime 
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     return private + builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
-
-
-def host_names() -> list[str]:
-    """What this machine is called, here and by its neighbours (RFC 6762)."""
-    host = socket.gethostname().rstrip(".")
-    found = [host, f"{host.partition('.')[0]}.local", "localhost"]
-    return list(dict.fromkeys(name for name in found if all(map(_LABEL.fullmatch, name.split(".")))))
-
-
-def addresses() -> list[str]:
-    """Of this machine, those that only mean something on one link left out."""
-    found = (ip.ip if isinstance(ip.ip, str) else ip.ip[0] for each in ifaddr.get_adapters() for ip in each.ips)
-    return sorted({address for address in found if not ipaddress.ip_address(address).is_link_local})
 
 
 def _key_usage() -> x509.KeyUsage:

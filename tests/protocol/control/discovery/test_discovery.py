@@ -17,7 +17,7 @@ from protocol.control.discovery import listing
 from protocol.control.discovery.announcer import Announcer
 from protocol.control.discovery.finder import find
 from protocol.control.discovery.service import RECEIVES, SENDS, TYPE, Service, instance, read, record
-from protocol.control.trust.certificate import host_names
+from protocol.control.machine import host_names
 from protocol.errors import NoPeerError, ResourceError
 from receiver.cli import main
 
@@ -49,7 +49,7 @@ def until_found(port: int) -> dict[str, Service]:
 def announced() -> Iterator[list[str]]:
     """What it had to say of itself."""
     said: list[str] = []
-    announcer = Announcer(LIVE, said.append, LOOPBACK)
+    announcer = Announcer(LIVE, said.append, interfaces=LOOPBACK)
     announcer.start()
     yield said
     announcer.close()
@@ -57,7 +57,9 @@ def announced() -> Iterator[list[str]]:
 
 def test_who_listens_is_found_and_gone_when_it_ends(announced: list[str]) -> None:
     assert until_found(8554) == {LIVE.name: replace(LIVE, host=HOST)}
-    other = Announcer(Service(LIVE.name, 5004, RECEIVES, addresses=("127.0.0.1",)), announced.append, LOOPBACK)
+    other = Announcer(
+        Service(LIVE.name, 5004, RECEIVES, addresses=("127.0.0.1",)), announced.append, interfaces=LOOPBACK
+    )
     other.start()
     found = until_found(5004)
     assert {name: (each.port, each.role, each.tls) for name, each in found.items()} == {
@@ -105,8 +107,8 @@ def test_another_programs_announcement_is_found() -> None:
 
 def test_closing_does_not_take_long_even_before_it_began() -> None:
     begin = time.monotonic()
-    Announcer(LIVE, print, LOOPBACK).close()
-    announcer = Announcer(LIVE, print, LOOPBACK)
+    Announcer(LIVE, print, interfaces=LOOPBACK).close()
+    announcer = Announcer(LIVE, print, interfaces=LOOPBACK)
     announcer.start()
     announcer.close()
     assert time.monotonic() - begin < 2.5
