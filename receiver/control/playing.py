@@ -39,13 +39,13 @@ class Player:
         self._lower = "UDP" if config.rtsp_transport == "auto" else config.rtsp_transport.upper()
         self._conversation: Conversation | None = None
         self._played = False
-        """packets have come, in any try."""
+        """the server has let us in and played, in any try."""
 
     async def run(self) -> None:
         """Raises FatalError for what another try would not change."""
         delay = _FIRST_DELAY
         while True:
-            before, began = self._played, time.monotonic_ns()
+            began = time.monotonic_ns()
             try:
                 await self._try()
                 why = "asking anew"
@@ -57,7 +57,7 @@ class Player:
                 why = str(error)
             finally:
                 self._let_go()
-            if before != self._played or time.monotonic_ns() - began > STALE:
+            if time.monotonic_ns() - began > STALE:
                 delay = _FIRST_DELAY
             pause = delay * random.uniform(0.5, 1.0)
             self._log(f"{why}; next try in {pause:.1f} s")
@@ -76,6 +76,7 @@ class Player:
         )
         await conversation.open()
         await conversation.play(self._lower)
+        self._played = True
         while await self._watch(conversation):
             self._log(f"no packets by UDP for {SILENT // 1_000_000_000} s: asking for them in the TCP connection")
             self._lower = "TCP"
@@ -96,7 +97,6 @@ class Player:
         while True:
             await conversation.wait(_LOOK)
             heard, now = await conversation.heard(), time.monotonic_ns()
-            self._played |= heard is not None
             silence = now - (began if heard is None else max(began, heard))
             if conversation.over:
                 began, said = now, False

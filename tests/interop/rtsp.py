@@ -9,6 +9,8 @@ from pathlib import Path
 from tests.interop import ffmpeg, gstreamer
 from tests.support import peers
 
+SERVER = peers.ROOT / "tests" / "support" / "gst_rtsp_server.py"
+
 
 def free_port() -> int:
     """A TCP port of 127.0.0.1 that is free."""
@@ -43,3 +45,34 @@ def by_gstreamer(
         *f"s. ! {gstreamer.DECODE[video]} ! {to_pictures} location={pictures}".split(),
         *f"s. ! {gstreamer.DECODE[audio]} ! {to_sound} location={sound}".split(),
     ]
+
+
+def gstreamer_server(*options: object, video: str | None = None, audio: str | None = None, clip: Path | None = None,
+                     launch: str | None = None) -> list[object]:  # fmt: skip
+    """The command line of GStreamer's server: a clip in these codecs, each on its usual payload type, or `launch`."""
+    if launch is None:
+        launch = f"filesrc location={clip} ! matroskademux name=d"
+        if video is not None:
+            launch += f" d.video_0 ! queue ! avdec_ffv1 ! {gstreamer.ENCODE[video]} name=pay0"
+        if audio is not None:
+            launch += f" d.audio_0 ! queue ! {gstreamer.ENCODE[audio]} name=pay{int(video is not None)}"
+    return ["/usr/bin/python3", SERVER, "--launch", launch, *options]
+
+
+def wait_until_ready(server: peers.Process) -> int:
+    """The port of GStreamer's server."""
+    server.wait_for_text("ready ")
+    return int(server.output.split()[1])
+
+
+def need_gstreamer_server() -> None:
+    """Skips the test where GStreamer's server is missing."""
+    import subprocess
+
+    import pytest
+
+    probe = "import gi; gi.require_version('GstRtspServer', '1.0'); from gi.repository import GstRtspServer"
+    try:
+        subprocess.run(["/usr/bin/python3", "-c", probe], check=True, capture_output=True, timeout=20)
+    except (OSError, subprocess.SubprocessError):
+        pytest.skip("GStreamer's RTSP server is not installed (gir1.2-gst-rtsp-server-1.0)")

@@ -71,6 +71,7 @@ class Process:
         self.log_path = folder / f"{name}.log"
         self.output_path = folder / f"{name}.out"
         ours = {"PYTHONPATH": str(ROOT), "NO_COLOR": "1", "PYTHONUNBUFFERED": "1"}
+        ours["XDG_CONFIG_HOME"] = str(folder / "config")  # certificates and known hosts of this test alone
         with self.log_path.open("wb") as log, self.output_path.open("wb") as output:
             self.process = subprocess.Popen(
                 [str(part) for part in command], cwd=ROOT, env={**os.environ, **ours, **(environment or {})},
