@@ -37,6 +37,7 @@ _SUITES = {profile.value.lower(): profile for profile in Profile} | {
 class KeyFile:
     """One of both."""
 
+    name: str
     secret: SharedSecret | None
     media: MasterKey | None = None
     """the sender's, for what other programs take."""
@@ -92,14 +93,14 @@ def parse(data: bytes, name: str) -> KeyFile:
         media, *reports = (_key(words, name) for words in lines)
         if reports and reports[0] == media:
             raise UsageError(f"{name} has the same key twice: each direction needs its own")
-        return KeyFile(None, media, *reports)
+        return KeyFile(name, None, media, *reports)
     secret = data.strip()
     if len(secret) < SHORTEST:
         raise UsageError(
             f"{name} holds {len(secret)} octets where a secret needs {SHORTEST}: make one with"
             " `openssl rand -base64 32`"
         )
-    return KeyFile(SharedSecret.of(secret))
+    return KeyFile(name, SharedSecret.of(secret))
 
 
 def _key(words: list[str], name: str) -> MasterKey:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from protocol.command.repair import AUTO, Repair
 from protocol.command.security import Security
 from protocol.rtsp.url import Url
 from receiver.media import Format
+
+if TYPE_CHECKING:
+    from protocol.key_file import KeyFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,8 @@ class ReceiverConfig:
     interface: str | None = None
     family: int = 0
     rtcp_to: tuple[str, int] | None = None
+    key_file: KeyFile | None = None
+    """None: plain RTP is not encrypted."""
     rtsp_transport: str = "auto"
     """how packets of a presentation come: auto, udp, tcp or multicast."""
     no_announce: bool = False

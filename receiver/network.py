@@ -14,6 +14,7 @@ from protocol.datagram import Transmission
 from receiver.events import Event
 from receiver.lanes import Lanes
 from receiver.media import AccessUnit
+from receiver.secure import Secure
 from receiver.session import ReceiverSession, SessionStatistics
 from receiver.transport import Transport, UdpPath
 
@@ -38,8 +39,11 @@ class Network:
         on_units: Callable[[list[AccessUnit]], None],
         on_event: Callable[[Event], None],
         on_failure: Callable[[Exception], None],
+        secure: Secure | None = None,
     ) -> None:
         self._transport, self._session = transport, session
+        self.secure = secure or Secure(None, lambda _: None)
+        """what is encrypted, and how; used on the network thread."""
         self._on_units, self._on_event, self._on_failure = on_units, on_event, on_failure
         self._commands: queue.SimpleQueue[Command] = queue.SimpleQueue()
         self._closing = self._leaving = False
@@ -141,7 +145,8 @@ class Network:
         batches = self._transport.receive(until)
         now = time.monotonic_ns()
         for batch in batches:
-            self._session.handle_datagrams(batch, now)
+            for answer in self.secure.receive(self._session, batch, now):
+                self._transport.send(answer)
         while not self._commands.empty():
             self._commands.get()(self._session)
         if not batches or now >= self._session.next_timeout():
@@ -161,4 +166,5 @@ class Network:
             self._send(transmission)
 
     def _send(self, transmission: Transmission) -> None:
-        self._transport.send(transmission)
+        for sealed in self.secure.seal(transmission, time.monotonic_ns()):
+            self._transport.send(sealed)

@@ -45,6 +45,7 @@ from receiver.report.sampling import Rates, Skew
 from receiver.report.snapshot import Event as ReportEvent
 from receiver.report.snapshot import Snapshot
 from receiver.report.web.dashboard import Dashboard, dashboard_address
+from receiver.secure import secure
 from receiver.session import ReceiverSession, SessionConfig, SessionStatistics
 from receiver.transport import buffer_warning, open_transport
 
@@ -117,8 +118,9 @@ class Receiver:
         session = self._session = self._open_session(asked)
         self._dashboard = self._open_dashboard(config.dashboard) if config.dashboard else None
         self._network = Network(
-            self._transport, session, on_units=self._deliver, on_event=self._event, on_failure=self._failed
-        )
+            self._transport, session, on_units=self._deliver, on_event=self._event, on_failure=self._failed,
+            secure=secure(config, log, now=self._began),
+        )  # fmt: skip
         self._control = open_control(config, self._network, log, self._give_up, self._failed)
 
     def _open_session(self, asked: SessionConfig) -> ReceiverSession:

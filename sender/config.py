@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from protocol.command.repair import AUTO, Repair
+
+if TYPE_CHECKING:
+    from protocol.key_file import KeyFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,8 @@ class SenderConfig:
     """of multicast; unicast keeps the system's."""
     dscp: int | None = None
     rtcp_to: tuple[str, int] | None = None
+    key_file: KeyFile | None = None
+    """None: plain RTP is not encrypted."""
     family: int = 0
     """4, 6, or 0 for either."""
     max_datagram: int = 1200

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sender.paths import Path, TargetPaths
+from sender.secure import Secured
 from sender.session import RateLimited, SenderSession
 from sender.snapshot import TargetSnapshot
 
@@ -30,6 +31,8 @@ class Destination:
     """whoever added it."""
     acknowledges: bool = True
     """it may answer the final range."""
+    secured: Secured | None = None
+    """its encryption; None: there is none."""
     playing: bool = True
     """media goes there."""
     unwanted: set[int] = field(default_factory=set)

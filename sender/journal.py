@@ -27,5 +27,9 @@ class Journal:
         if line is not None or self._verbose:
             self._log(line or f"{kind.replace('_', ' ')}: {why}")
 
+    def say(self, line: str) -> None:
+        """To the person alone."""
+        self._log(line)
+
     def events(self) -> tuple[Event, ...]:
         return tuple(self._events)

@@ -14,13 +14,15 @@ from dataclasses import replace
 from typing import TypeVar
 
 from protocol import peer_report
-from protocol.datagram import Batch
+from protocol.datagram import Batch, Transmission
 from protocol.errors import ProtocolError
+from protocol.srtp.encryption import Encryption
 from sender.agenda import Agenda
 from sender.destination import Destination
 from sender.journal import Journal
 from sender.paths import Path, TargetPaths
 from sender.programme import Programme
+from sender.secure import Secured
 from sender.session import Event as SessionEvent
 from sender.session import KeyFrameRequested, LossReported, PeerLeft, PeerReport, PeerSeen, RateLimited, SenderSession
 from sender.snapshot import Snapshot, TargetSnapshot
@@ -124,14 +126,16 @@ class Network:
         *,
         context: object = None,
         acknowledges: bool = True,
+        encryption: Encryption | None = None,
     ) -> None:
         """A destination, to which media goes from now on. `feeds`: of each of the session's streams, the one that it
         comes from; `context`: whatever whoever hears of its end wants to know then; `acknowledges`: it may answer the
-        final range. One with the same key is replaced."""
+        final range; `encryption`: None where there is none. One with the same key is replaced."""
         if (before := self.destinations.pop(to.key, None)) is not None:
             self._open -= 1
             self._past.append(replace(before.snapshot(time.monotonic_ns()), left=True))
-        self.destinations[to.key] = Destination(to, session, feeds, context, acknowledges)
+        secured = None if encryption is None else Secured(encryption, self.journal.say)
+        self.destinations[to.key] = Destination(to, session, feeds, context, acknowledges, secured)
         self._touched.add(to.key)
         self._open += 1
 
@@ -229,10 +233,14 @@ class Network:
 
     def _hand_in(self, key: int, batch: Batch, now: int) -> None:
         destination = self.destinations.get(key)
-        if destination is not None:
-            destination.heard = now
+        if destination is None:
+            return
+        if destination.secured is None:
             destination.session.handle_datagrams(batch, now)
-            self._touched.add(key)
+        elif not destination.secured.receive(destination.session, batch, now):
+            return
+        destination.heard = now
+        self._touched.add(key)
 
     def _end_all(self, now: int) -> None:
         """The media have ended, or the program is to."""
@@ -264,7 +272,7 @@ class Network:
     def _drain(self, destination: Destination, now: int) -> None:
         output = destination.session.poll(now)
         for transmission in output.transmissions:
-            unsent = self.transport.send(transmission)
+            unsent = self._send(destination, transmission, now)
             if unsent:
                 destination.session.handle_unsent(unsent)
             path = transmission.path
@@ -272,6 +280,14 @@ class Network:
                 destination.handle_sent(path, now)
         for event in output.events:
             self._handle_event(destination, event, now)
+
+    def _send(self, destination: Destination, transmission: Transmission, now: int) -> list[bytes]:
+        """What the system, or the connection, did not take."""
+        secured = destination.secured
+        if secured is None:
+            return self.transport.send(transmission)
+        sealed = secured.seal(transmission, now)
+        return secured.unsealed(datagram for each in sealed for datagram in self.transport.send(each))
 
     def _next_time(self) -> int:
         if self._commands:

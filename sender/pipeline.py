@@ -23,6 +23,7 @@ from sender.network import Network
 from sender.paths import TargetPaths
 from sender.programme import Programme
 from sender.report import report
+from sender.secure import encrypt
 from sender.session import SenderSession
 from sender.snapshot import Snapshot
 from sender.sources import open_sources
@@ -157,6 +158,7 @@ def _connect(config: SenderConfig, transport: Transport, made: plan.Plan, log: L
     streams = [_address(forms, target, numbers, repair=config.repair.kind != "none") for target in transport.targets]
     if config.sdp is not None:
         _describe(config, transport.targets, streams, cname, wall, log)
+    encryptions = encrypt(config, transport.targets, log, now=now, wall=wall)
     sessions = [
         SenderSession(
             each,
@@ -164,12 +166,12 @@ def _connect(config: SenderConfig, transport: Transport, made: plan.Plan, log: L
             now=now,
             wall=wall,
             random=numbers,
-            max_datagram=config.max_datagram,
+            max_datagram=config.max_datagram - (keys.overhead if keys else 0),
             repair=config.repair.kind,
             fec=config.repair.fec,
             from_target=target.comes_from,
         )
-        for each, target in zip(streams, transport.targets, strict=True)
+        for each, target, keys in zip(streams, transport.targets, encryptions, strict=True)
     ]
     feeds = [feed for feed, _ in made]
     outbox = Outbox(len(feeds), transport.wake)
@@ -177,8 +179,8 @@ def _connect(config: SenderConfig, transport: Transport, made: plan.Plan, log: L
         transport, Programme(outbox, feeds), start=now, log=log, verbose=bool(config.verbose),
         report=lambda snapshot: report(snapshot, config.given, None),
     )  # fmt: skip
-    for target, session in zip(transport.targets, sessions, strict=True):
-        network.add(target, session, range(len(feeds)))
+    for target, session, keys in zip(transport.targets, sessions, encryptions, strict=True):
+        network.add(target, session, range(len(feeds)), encryption=keys)
     network.start()
     for index, feed in enumerate(feeds):
         feed.start(outbox, index)

@@ -6,6 +6,7 @@ report leaves with the first packet of its stream, and the end is announced unti
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from random import Random
@@ -31,6 +32,7 @@ from protocol.rtcp.sr import SenderReport
 from protocol.rtcp.tmmbr import BitrateNotification, BitrateRequest
 from protocol.rtcp.xr import Block, ExtendedReport, ReferenceTime, RunLengths, StatisticsSummary, VoipMetrics
 from protocol.rtp import rtcp_mask
+from protocol.srtp.refused import REPLAYED, UNAUTHENTICATED, Refused
 from sender.events import Event as Event
 from sender.events import KeyFrameRequested as KeyFrameRequested
 from sender.events import LossReported as LossReported
@@ -134,6 +136,13 @@ class SenderSession:
                     self._handle_bitrate_request(packet, now, near=near)
                 else:
                     self._handle_packet(packet, int(batch.arrival_times[index]), now)
+
+    def refuse(self, refused: Refused) -> None:
+        """Datagrams that were not let in because of their encryption."""
+        self._received += refused.total()
+        told = refused.reasons + Counter({UNAUTHENTICATED: refused.corrupted.total(), REPLAYED: len(refused.replayed)})
+        for reason, count in told.items():
+            self._unparsed[reason] = self._unparsed.get(reason, 0) + count
 
     def handle_timeout(self, now: int) -> None:
         """Time has passed: a sender has nothing to give up, `poll` sends what became due."""

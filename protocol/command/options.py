@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NoReturn
 
-from protocol.command import address, conditions, units
+from protocol.command import address, conditions, keys, units
 from protocol.command.versions import version
 from protocol.errors import UsageError
 
@@ -82,6 +82,9 @@ def network_options(*more: Option) -> Group:
             Option("bind", "use this address of this machine", "ADDR"),
             Option("interface", "use this network interface (for multicast: join or send there)", "NAME"),
             *more,
+            Option("key-file", "encrypt plain RTP with what FILE holds: a secret that both ends have, as made by"
+                   " `openssl rand -base64 32`, or a suite and key as other programs take them", "FILE",
+                   keys.key_file),
             Option("rtcp-to", "send RTCP there, not to where the other side's packets come from", "HOST:PORT",
                    address.peer),
             Option("ipv4", "only IPv4", kind="switch", short="-4"),

@@ -16,6 +16,7 @@ from protocol.errors import ResourceError
 from protocol.rtcp import compound
 from protocol.rtcp.rr import ReceiverReport
 from protocol.rtp import RtpPacket
+from protocol.srtp.encryption import Encryption
 from receiver.config import ReceiverConfig
 from receiver.lanes import LanePath
 from receiver.network import Network
@@ -43,6 +44,13 @@ class Way:
         """What comes in here means this."""
         self._network.call(lambda session: session.describe(self.ports, types))
 
+    def encrypt(self, encryption: Encryption) -> None:
+        """What comes in here, and what is answered, is encrypted; as long as the way is open."""
+        self._network.call(lambda _: self._network.secure.agree(self.ports, encryption))
+
+    def _forget_keys(self) -> None:
+        self._network.call(lambda _: self._network.secure.forget(self.ports))
+
     async def heard(self) -> int | None:
         """When media came last, monotonic ns; None: never."""
         return await asyncio.wrap_future(self._network.query(lambda session: session.heard(self.ports)))
@@ -60,6 +68,7 @@ class UdpWay(Way):
         super().__init__(network, [sock.getsockname()[1] for sock in sockets])
         self._sockets = sockets
         self._begun = False
+        self._punches = 0
         self.far: tuple[UdpPath, UdpPath] | None = None
         """where the other end takes RTP and RTCP."""
 
@@ -81,7 +90,8 @@ class UdpWay(Way):
         if self.far is None:
             return
         rtp, rtcp = self.far
-        hollow = bytes(RtpPacket(_PUNCH_TYPE, 0, 0, 0))
+        hollow = bytes(RtpPacket(_PUNCH_TYPE, self._punches & 0xFFFF, 0, 0))
+        self._punches += 1  # encryption takes each number once
 
         def send(session: ReceiverSession) -> None:
             report = compound.serialize([ReceiverReport(session.ssrc, ())])
@@ -105,6 +115,7 @@ class UdpWay(Way):
         else:
             for sock in self._sockets:
                 sock.close()
+        self._forget_keys()
 
 
 class TcpWay(Way):
@@ -137,6 +148,7 @@ class TcpWay(Way):
         """At once."""
         for path in self._paths.values():
             self._network.lanes.close(path)
+        self._forget_keys()
 
 
 def _into(connection: Connection, channel: int, post: Callable[..., None]) -> Callable[[Sequence[bytes]], None]:

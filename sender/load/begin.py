@@ -21,6 +21,7 @@ from sender.network import Network
 from sender.paths import TargetPaths
 from sender.programme import Programme
 from sender.report import report as own_report
+from sender.secure import encrypt
 from sender.transmit.stream import StreamConfig
 from sender.transport import Transport
 
@@ -51,8 +52,9 @@ def connect(config: SenderConfig, load: Load, transport: Transport, log: Log) ->
         transport, Programme(Outbox(1, transport.wake), ()), start=now, log=log, verbose=config.verbose > 0,
         report=lambda snapshot: conclude(load, sessions, 0, own_report(snapshot, config.given, None))[1],
     )  # fmt: skip
-    for target, session in zip(transport.targets, sessions, strict=True):
-        network.add(target, session, (0,))
+    encryptions = encrypt(config, transport.targets, log, now=now, wall=wall)
+    for target, session, keys in zip(transport.targets, sessions, encryptions, strict=True):
+        network.add(target, session, (0,), encryption=keys)
     network.start()
     return network, sessions
 

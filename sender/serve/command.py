@@ -19,7 +19,7 @@ from sender.serve.status import line
 _EVERYWHERE = ("", "0.0.0.0", "::", "*")
 _NAME = re.compile(r"[\w\-.~]+(?:/[\w\-.~]+)*")
 _OWN = ("media_port", "no_announce", "exit_on_end")
-_UNUSED = {"sdp", "bind", "rtcp-to"}
+_UNUSED = {"sdp", "bind", "rtcp-to", "key-file"}
 
 
 def main(arguments: Sequence[str]) -> int:

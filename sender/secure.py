@@ -1,0 +1,60 @@
+"""Encryption between a destination's session and the transport. It belongs to the network thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from protocol.command.keys import warnings
+from protocol.datagram import Batch, Transmission
+from protocol.srtp.complaints import Complaints
+from protocol.srtp.encryption import Encryption
+from protocol.srtp.profile import SRTCP_INDEX
+from sender.config import SenderConfig
+from sender.paths import TargetPaths
+from sender.session import SenderSession
+
+
+def encrypt(
+    config: SenderConfig, targets: Sequence[TargetPaths], log: Callable[[str], None], *, now: int, wall: int
+) -> list[Encryption | None]:
+    """What --key-file asks for, of each target. `wall`: Unix ns at `now`, monotonic ns."""
+    if config.key_file is None:
+        return [None] * len(targets)
+    for line in warnings(config.key_file, receives=False):
+        log(line)
+    return [config.key_file.sender(now=now, wall=wall) for _ in targets]
+
+
+class Secured:
+    """One destination. `tell` gets lines for people."""
+
+    def __init__(self, encryption: Encryption, tell: Callable[[str], None]) -> None:
+        self._encryption = encryption
+        self._complaints = Complaints(tell, "reports")
+
+    def receive(self, session: SenderSession, batch: Batch, now: int) -> bool:
+        """Hands in what may be; False where that is nothing."""
+        opened = self._encryption.open(batch, now)
+        refused = self._encryption.take_refused()
+        if refused:
+            session.refuse(refused)
+        self._complaints.look(_name(batch.path), len(opened), refused.total(), now)
+        if len(opened):
+            session.handle_datagrams(opened, now)
+        return len(opened) > 0
+
+    def seal(self, transmission: Transmission, now: int) -> list[Transmission]:
+        """What leaves in its place."""
+        return self._encryption.seal(transmission, now)
+
+    def unsealed(self, datagrams: Iterable[bytes]) -> list[bytes]:
+        """RTP packets that did not leave: as long as they were before, headers and all, so that they can be counted."""
+        grown = self._encryption.overhead - SRTCP_INDEX
+        return [datagram[: len(datagram) - grown] for datagram in datagrams]
+
+
+def _name(path: object) -> str:
+    """A socket address, for people."""
+    if not isinstance(path, tuple):
+        return str(path)
+    return f"[{path[0]}]:{path[1]}" if ":" in str(path[0]) else f"{path[0]}:{path[1]}"
