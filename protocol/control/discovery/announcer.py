@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import secrets
 import socket
 import threading
 from collections.abc import Callable, Sequence
@@ -82,7 +83,7 @@ class Announcer:
             instance(service.name),
             port=service.port,
             properties=record(service),
-            server=f"{_label(machine.host_names())}-steadycast.local.",  # the plain name is another program's to defend
+            server=f"{_label(machine.host_names())}-{secrets.token_hex(4)}.local.",  # machines may have one name
             parsed_addresses=list(service.addresses or _reachable()),
             host_ttl=_TTL,
             other_ttl=_TTL,
