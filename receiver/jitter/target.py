@@ -28,7 +28,7 @@ _AGAIN = 10 * _SECOND
 _CEILING = 2 * _SECOND
 _RECENT = 540
 """frames of sound of which the best delay is looked for: about 11 s."""
-_KNOWN = 250
+_KNOWN = 100
 """frames as which fewer count, so that one late frame among the first is no rule."""
 _BEGINNING = 50
 """frames of sound, a second, of which the first are forgotten when the next have come: programs that begin are busy."""
