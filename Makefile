@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test robust check bench resilience fuzz soak clean
+.PHONY: setup demo test peers robust check bench resilience fuzz soak soak-real soak-virtual clean
 .DELETE_ON_ERROR:
 
 setup: .venv/ready
@@ -21,7 +21,11 @@ demo: setup
 	$(BIN)/python -m tests.support.demo
 
 test: setup
-	$(BIN)/python -m pytest -m 'not slow and not bench' --ignore=tests/robustness
+	$(BIN)/python -m pytest -m 'not slow and not bench' --ignore=tests/robustness --ignore=tests/interop/rtsp
+
+# Other programs at the far end of RTSP.
+peers: setup
+	$(BIN)/python -m pytest -m 'not slow and not bench' tests/interop/rtsp
 
 robust: setup
 	$(BIN)/python -m pytest -m 'not slow and not bench' tests/robustness
@@ -43,8 +47,15 @@ fuzz: setup
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[fuzz]'
 	$(BIN)/python -m tests.fuzz $(ARGS)
 
+# One has ten minutes of real programs to wait for; the other computes hours of virtual time meanwhile.
 soak: setup
-	$(BIN)/python -m pytest -m slow -s --timeout=1500
+	@$(MAKE) --no-print-directory -j2 soak-real soak-virtual
+
+soak-real: setup
+	$(BIN)/python -m pytest -m slow -s --timeout=1500 tests/bench/test_ten_minutes.py
+
+soak-virtual: setup
+	$(BIN)/python -m pytest -m slow -s --timeout=1500 --ignore=tests/bench/test_ten_minutes.py
 
 clean:
 	rm -rf .venv out build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
