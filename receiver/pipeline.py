@@ -281,7 +281,10 @@ class Receiver:
         if isinstance(event, StreamEnded):
             self._playback.ended(event)
         if isinstance(event, AllEnded) and self._config.exit_on_end:
-            self._stop.set()
+            if self._control is None:
+                self._stop.set()
+            else:
+                self._control.parted(self._stop.set)
 
     def _owe_report(self, event: ReportDue) -> None:
         """At the end of the run it waits until all has been played and nothing changes any more."""

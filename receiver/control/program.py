@@ -24,6 +24,8 @@ Log = Callable[[str], None]
 _HINT = "give the receiver another port"
 _ANNOUNCE_AFTER = 1.0
 """s"""
+_PARTING = 3.0
+"""s between a goodbye and the end of its agreement."""
 _PATIENCE = 3.0
 """s for the end of everything on the control thread."""
 
@@ -32,6 +34,9 @@ class Control(Protocol):
     """Runs beside the network thread."""
 
     def start(self) -> None: ...
+    def parted(self, then: Callable[[], None]) -> None:
+        """`then` is called once whoever has said goodbye has ended its agreement, as far as that is worth a wait."""
+
     def close(self) -> None:
         """Everybody at the other end is told."""
 
@@ -66,12 +71,21 @@ class _Listening:
     ) -> None:  # fmt: skip
         self._config, self._log, self._sockets = config, log, sockets
         self._thread = ControlThread(failed)
-        publications = Publications(config, network, self._thread.post, log)
-        self._reception = Reception(publications, log, guard=config.security.guard())
+        self._publications = Publications(config, network, self._thread.post, log)
+        self._reception = Reception(self._publications, log, guard=config.security.guard())
         self._announcer: Announcer | None = None
 
     def start(self) -> None:
         self._thread.call(self._start())
+
+    def parted(self, then: Callable[[], None]) -> None:
+        self._thread.call(self._part(then))
+
+    async def _part(self, then: Callable[[], None]) -> None:
+        end = asyncio.get_running_loop().time() + _PARTING
+        while self._publications and asyncio.get_running_loop().time() < end:
+            await asyncio.sleep(0.05)
+        then()
 
     async def _start(self) -> None:
         """TLS needs a moment until it is ready; whoever connects meanwhile waits."""
@@ -120,6 +134,9 @@ class _Asking:
 
     def start(self) -> None:
         self._thread.call(self._start())
+
+    def parted(self, then: Callable[[], None]) -> None:
+        then()
 
     async def _start(self) -> None:
         self._task = asyncio.ensure_future(self._run())

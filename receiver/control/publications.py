@@ -74,6 +74,10 @@ class Publications:
         self._channels: dict[Hashable, dict[int, TcpWay]] = {}
         """by connection."""
 
+    def __len__(self) -> int:
+        """Agreements that stand."""
+        return len(self._publications)
+
     # What may be sent
 
     def announce(self, where: Url, peer: Peer, user: str | None, description: sdp.SessionDescription) -> None:
