@@ -33,7 +33,9 @@ MAX_TRACKS = 16
 MAX_ANNOUNCED = 32
 """descriptions that wait for a SETUP; of more, the oldest are forgotten."""
 MAX_DESCRIPTION = 32_768
-"""bytes of what is announced: the values made of it take some fifty times that."""
+"""bytes of what is announced,"""
+MAX_LINE_ENDS = 1000
+"""and CRs and LFs in it: lines cost more than their bytes."""
 _SECOND = 1_000_000_000
 _ABANDONED = 10 * _SECOND
 """ns that a session whose connection is lost may be silent."""
@@ -236,9 +238,10 @@ class Server:
             raise Refused(415, kind)
         if asked.session is not None:
             raise Refused(455, "ANNOUNCE of what is set up already", _allow(asked.session.state))
-        if len(asked.request.body) > MAX_DESCRIPTION:
-            raise Refused(413, f"a description of {len(asked.request.body)} bytes")
-        description = sdp.parse(asked.request.body)
+        body = asked.request.body
+        if len(body) > MAX_DESCRIPTION or body.count(b"\n") + body.count(b"\r") > MAX_LINE_ENDS:
+            raise Refused(413, f"a description of {len(body)} bytes")
+        description = sdp.parse(body)
         self._application.announce(asked.url, asked.peer, asked.user, description)
         self._announced.pop(asked.peer.connection, None)
         self._announced[asked.peer.connection] = asked.url.path, description

@@ -25,6 +25,8 @@ from receiver.network import Network
 
 MAX_PUBLICATIONS = 64
 """at once,"""
+MAX_OF_ONE = 16
+"""of them from one address,"""
 MAX_TRACKS = 8
 """and tracks of each: a track by UDP takes two ports of this machine."""
 SILENT = 2_000_000_000
@@ -127,6 +129,9 @@ class Publications:
             raise Refused(455, "nothing was announced")
         if len(self._publications) >= MAX_PUBLICATIONS:
             raise Refused(453, f"{MAX_PUBLICATIONS} senders")
+        host = session.peer.host
+        if sum(other.session.peer.host == host for other in self._publications.values()) >= MAX_OF_ONE:
+            raise Refused(453, f"{MAX_OF_ONE} of one sender")
         self._make_way(session.path, session.peer, session.user)
         found = tracks(session.description, self._config)
         publication = session.context = self._publications[session.id] = Publication(session, found)

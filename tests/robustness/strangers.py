@@ -127,14 +127,27 @@ async def hoarding(stranger: Stranger) -> None:
 
 
 async def announcing(stranger: Stranger) -> None:
-    """Descriptions as long as they may be, of as many lines as that can be."""
+    """Descriptions as long as they may be, first with too many lines, then with as many as may be."""
     async with stranger.connected() as (reader, writer):
-        description = b"v=0\r\nm=video 0 RTP/AVP 26\r\n" + b"a=\n" * 8000
-        for _ in range(5):
+        for lines in (1000, 480, 480, 480, 480):
+            description = b"v=0\r\nm=video 0 RTP/AVP 26\r\n" + b"a=rtpmap:26 JPEG/90000\n" * lines
             writer.write(stranger.request("ANNOUNCE", "Content-Type: application/sdp", body=description))
             await writer.drain()
             await reader.read(1 << 16)
         await reader.read()
+
+
+async def pushing(stranger: Stranger) -> None:
+    """Announces and sets up, and never sends."""
+    async with stranger.connected() as (reader, writer):
+        description = b"v=0\r\nm=video 0 RTP/AVP 26\r\na=control:track1\r\n"
+        while not reader.at_eof():
+            name = f"stranger{next(stranger.cseq)}of{id(stranger)}"
+            writer.write(stranger.request("ANNOUNCE", "Content-Type: application/sdp", path=name, body=description))
+            offer = "Transport: RTP/AVP;unicast;client_port=40000-40001;mode=record"
+            writer.write(stranger.request("SETUP", offer, path=f"{name}/track1"))
+            await writer.drain()
+            await reader.read(1 << 16)
 
 
 KINDS: Mapping[str, tuple[Callable[[Stranger], Awaitable[None]], int]] = {
@@ -149,6 +162,7 @@ KINDS: Mapping[str, tuple[Callable[[Stranger], Awaitable[None]], int]] = {
     "bodies": (bodies, 300),
     "hoarding": (hoarding, 50),
     "announcing": (announcing, 50),
+    "pushing": (pushing, 50),
 }
 """with how many of them there are at once."""
 

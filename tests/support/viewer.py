@@ -1,4 +1,4 @@
-"""A client of an RTSP server that only looks at numbers, with a few lines of its own: nothing of ours judges ours."""
+"""Clients of an RTSP server that only look at numbers, with a few lines of their own: nothing of ours judges ours."""
 
 from __future__ import annotations
 
@@ -11,18 +11,62 @@ import time
 LOCAL = "127.0.0.1"
 
 
-class Viewer:
-    """Plays the first track by UDP while inside; keeps the session alive; counts what is missing."""
+class Client:
+    """A connection that asks and reads the answers."""
 
-    def __init__(self, url: str, *, patience: float = 5.0) -> None:
-        self._url = url
+    def __init__(self, url: str, patience: float = 5.0, source: str = LOCAL) -> None:
+        """`patience`: s for each answer; `source`: the address it comes from."""
+        self.url = url
         port = re.search(r":(\d+)/", url)
         assert port
-        self._tcp = socket.create_connection((LOCAL, int(port[1])), patience)
+        self._tcp = socket.create_connection((LOCAL, int(port[1])), patience, (source, 0))
+        self._cseq, self.session = 0, ""
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Without a word."""
+        self._tcp.close()
+
+    def ask(self, method: str, url: str, *headers: str, body: bytes = b"") -> str:
+        """The answer's head and body; an AssertionError where it is none of 200."""
+        self._cseq += 1
+        lines = [f"{method} {url} RTSP/1.0", f"CSeq: {self._cseq}", *headers]
+        if self.session:
+            lines.append(f"Session: {self.session}")
+        if body:
+            lines.append(f"Content-Length: {len(body)}")
+        self._tcp.sendall("".join(f"{line}\r\n" for line in [*lines, ""]).encode() + body)
+        answer = b""
+        while b"\r\n\r\n" not in answer:
+            answer += self._receive()
+        head, _, rest = answer.partition(b"\r\n\r\n")
+        length = re.search(rb"(?i)content-length: *(\d+)", head)
+        while length and len(rest) < int(length[1]):
+            rest += self._receive()
+        assert head.startswith(b"RTSP/1.0 200"), head
+        if session := re.search(r"(?im)^Session: *([^;\s]+)", head.decode()):
+            self.session = session[1]
+        return (head + b"\r\n" + rest).decode()
+
+    def _receive(self) -> bytes:
+        data = self._tcp.recv(65536)
+        assert data, "the server closed the connection"
+        return data
+
+
+class Viewer(Client):
+    """Plays the last track by UDP while inside; counts what is missing."""
+
+    def __init__(self, url: str, patience: float = 5.0) -> None:
+        super().__init__(url, patience)
         self._udp = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2)]
         for sock in self._udp:
             sock.bind((LOCAL, 0))
-        self._cseq, self._session = 0, ""
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._listen, daemon=True)
         self.packets = self.missing = 0
@@ -38,51 +82,25 @@ class Viewer:
         self._thread.start()
         return self
 
-    def _begin(self) -> None:
-        description = self.ask("DESCRIBE", self._url)
-        controls = re.findall(r"a=control:(\S+)", description)
-        track = controls[-1] if controls[-1].startswith("rtsp:") else f"{self._url}/{controls[-1]}"
-        ports = "-".join(str(sock.getsockname()[1]) for sock in self._udp)
-        answer = self.ask("SETUP", track, f"Transport: RTP/AVP;unicast;client_port={ports}")
-        session = re.search(r"(?im)^Session: *([^;\s]+)", answer)
-        assert session, answer
-        self._session = session[1]
-        self.ask("PLAY", self._url)
-
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join(3)
         try:
-            self.ask("TEARDOWN", self._url)
+            self.ask("TEARDOWN", self.url)
         finally:
             self.close()
 
     def close(self) -> None:
-        """Without a word."""
-        for sock in (self._tcp, *self._udp):
+        super().close()
+        for sock in self._udp:
             sock.close()
 
-    def ask(self, method: str, url: str, *headers: str) -> str:
-        """The answer's head and body; an AssertionError where it is none of 200."""
-        self._cseq += 1
-        lines = [f"{method} {url} RTSP/1.0", f"CSeq: {self._cseq}", *headers]
-        if self._session:
-            lines.append(f"Session: {self._session}")
-        self._tcp.sendall("".join(f"{line}\r\n" for line in [*lines, ""]).encode())
-        answer = b""
-        while b"\r\n\r\n" not in answer:
-            answer += self._receive()
-        head, _, body = answer.partition(b"\r\n\r\n")
-        length = re.search(rb"(?i)content-length: *(\d+)", head)
-        while length and len(body) < int(length[1]):
-            body += self._receive()
-        assert head.startswith(b"RTSP/1.0 200"), head
-        return (head + b"\r\n" + body).decode()
-
-    def _receive(self) -> bytes:
-        data = self._tcp.recv(65536)
-        assert data, "the server closed the connection"
-        return data
+    def _begin(self) -> None:
+        track = re.findall(r"a=control:(\S+)", self.ask("DESCRIBE", self.url))[-1]
+        ports = "-".join(str(sock.getsockname()[1]) for sock in self._udp)
+        where = track if track.startswith("rtsp:") else f"{self.url}/{track}"
+        self.ask("SETUP", where, f"Transport: RTP/AVP;unicast;client_port={ports}")
+        self.ask("PLAY", self.url)
 
     def _listen(self) -> None:
         last_number, last_time = -1, time.monotonic()

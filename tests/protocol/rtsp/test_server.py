@@ -255,7 +255,8 @@ def test_announcements_are_bounded_and_the_oldest_make_room(player: Player) -> N
     pushers = [Dialogue(server, Peer(f"pusher {number}", f"198.51.100.{number}")) for number in range(33)]
     for pusher in pushers:
         assert pusher.ask("ANNOUNCE", body=SDP, Content_Type="application/sdp").status == 200
-    assert pushers[0].ask("ANNOUNCE", body=SDP + b"a=x\r\n" * 10_000).status == 413
+    for long in (b"a=x\r\n" * 500, b"a=" + b"x" * 40_000):
+        assert pushers[0].ask("ANNOUNCE", body=SDP + long).status == 413
     for pusher in (pushers[0], pushers[32]):
         pusher.set_up()
     assert pushers[0].ask("RECORD").status == 455, "its description was forgotten"
