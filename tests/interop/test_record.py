@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import socket
 import time
-from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -67,13 +66,16 @@ def wait_for_tcp(port: int, receiver: peers.Process) -> None:
     receiver._wait(listens, f"listen on TCP port {port}", 15.0)
 
 
-def take(folder: Path, send: Any, *options: object, exit_codes: Collection[int] = (0,)) -> dict[str, Any]:
-    """What `send(port)` sends; our report."""
+def take(folder: Path, send: Any, *options: object, lenient: bool = False) -> dict[str, Any]:
+    """What `send(port)` sends; our report. `lenient`: towards one that does not always end as it should."""
     port = peers.free_ports()
     with receiving(folder, port, *options) as receiver:
         wait_for_tcp(port, receiver)
         with peers.Process(send(port), folder, "peer") as sending:
-            assert sending.wait(15) in exit_codes, sending.log
+            assert sending.wait(15) in ((0, 1) if lenient else (0,)), sending.log
+        if lenient:
+            time.sleep(1.5)
+            assert receiver.interrupt() == 0, receiver.log
         assert receiver.wait(10) == 0, receiver.log
         return receiver.json()
 
@@ -106,7 +108,7 @@ def test_gstreamer(clip: Path, tmp_path: Path, scheme: str, lower: str, video: s
     report = take(
         tmp_path,
         lambda port: by_gstreamer(clip, f"{scheme}://127.0.0.1:{port}/clip", lower, video, audio, *trust),
-        exit_codes=(0, 1),  # at times it waits for the end of a stream that has ended, until we close the connection
+        lenient=True,  # at times it waits for the end of a stream that has ended, or leaves without a word
     )
     stage.check(stage.Outputs.of(tmp_path), video, audio, LEVELS.get(video, "same"))
     stage.check_report(report, video, audio)
