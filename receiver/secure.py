@@ -50,10 +50,10 @@ class Secure:
             return []
         opened = encryption.open(batch, now)
         refused = encryption.take_refused()
-        if refused:
-            session.refuse(refused, now)
         if len(opened) or opened.kernel_drops:
             session.handle_datagrams(opened, now)
+        if refused:  # after those that it may repeat
+            session.refuse(refused, now)
         if len(batch):
             self._complaints.look(str(batch.path), len(opened), refused.total(), now)
         return encryption.take_answers()

@@ -200,3 +200,28 @@ def test_reception_follows_rfc_3550() -> None:
     assert reception is not None
     assert (reception.extended_highest_sequence, reception.expected, reception.received) == (65_537, 4, 4)
     assert Ledger().reception() is None
+
+
+def test_repetitions_that_nobody_verified() -> None:
+    """By 16 bits of their numbers: copies of what came, and of what is closed; of what did not come, damage."""
+    ledger = received([n for n in range(START, START + 100) if n != START + 50])
+    assert ledger.repeat([(START + n) & 0xFFFF for n in (0, 0, 7, 99)]) == 4
+    assert ledger.repeat([(START + 50) & 0xFFFF, (START + 100) & 0xFFFF]) == 0
+    counts = ledger.counts()
+    assert (counts.duplicates, counts.duplicates_unverified, counts.replicated, counts.corrupted) == (4, 4, 3, 2)
+    reception = ledger.reception()
+    assert reception is not None
+    assert (reception.expected, reception.received) == (100, 99), "who repeats cannot hide a loss from the sender"
+    ledger.close(0, SECOND)
+    ledger.close(2 * SECOND, SECOND)
+    assert ledger.repeat([(START + 5) & 0xFFFF]) == 1
+    assert ledger.repeat([(START - 5) & 0xFFFF]) == 1
+    counts = ledger.counts()
+    assert (counts.after_close, counts.before_join, counts.duplicates) == (1, 1, 4)
+    assert sum(row.duplicates for row in ledger.intervals()) == 4
+
+
+def test_repetitions_of_nothing() -> None:
+    ledger = Ledger()
+    assert ledger.repeat([1, 2]) == 0
+    assert ledger.counts().corrupted == 2

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from protocol import key_file
 from receiver.capture import journal
 from receiver.capture.file import CaptureFile
 from receiver.capture.link import Unwrapper
@@ -22,7 +23,7 @@ from receiver.report import document
 from receiver.report.collect import collect
 from receiver.session import ReceiverSession, SessionConfig
 from receiver.transport import UdpPath
-from tests.support import pair, recording, traffic
+from tests.support import pair, recording, sealed, traffic
 from tests.support.clock import MILLISECOND as MS
 from tests.support.clock import SECOND
 from tests.support.netem import Conditions, GilbertElliott, rtp_only
@@ -177,3 +178,25 @@ def test_the_configuration_survives() -> None:
     assert configuration(described(config)) == config
     assert configuration({**described(config), "of_a_later_version": 1}) == config
     assert configuration(described(replace(config, rtcp_path=None))).rtcp_path is None
+
+
+def test_a_replay_of_what_was_encrypted(tmp_path: Path) -> None:
+    """The capture has what was decrypted, and how much was not let in."""
+    file = tmp_path / "run.pcapng"
+    conditions = Conditions(delay=5 * MS, duplication=0.03, corruption=0.02)
+    meeting, capture = recording.meet(file, conditions)
+    keys = key_file.parse(b"correct horse battery staple", "a file")
+    theirs, ours = sealed.clocks(meeting)
+    sealed.seal(meeting, keys.sender(**theirs), keys.receiver(**ours))
+    meeting.run(both(4 * SECOND))
+    meeting.finish()
+    assert meeting.receiver is not None
+    meeting.receiver.close(meeting.clock.now)
+    meeting.receiver.poll()
+    capture.close()
+    report = replayed(file)
+    expected = [{**stream, "bitrate_bps": None} for stream in live(meeting)]
+    assert [{**stream, "bitrate_bps": None} for stream in report["streams"]] == expected
+    for kind in ("corrupted", "duplicates_unverified"):
+        assert sum(stream["ledger"][kind] for stream in report["streams"]) > 10
+    assert report["socket"]["datagrams"] == meeting.receiver.statistics().datagrams
