@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from receiver.media import Format
 
 if TYPE_CHECKING:
     from protocol.key_file import KeyFile
+    from protocol.srtp.master_key import MasterKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,8 @@ class Listen:
     """port on which senders may announce themselves; None: none."""
     url: Url | None = None
     """of a presentation to ask for; then there are no ports of ours."""
+    keys: Mapping[int, Sequence[MasterKey]] = field(default_factory=dict)
+    """of what comes to a port, where a description has them."""
 
 
 @dataclass(frozen=True, slots=True)

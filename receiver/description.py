@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from protocol import rtx, sdp
+from protocol.described_key import described_key, is_secure
 from protocol.errors import ProtocolError, UsageError
 from protocol.payload import registry
+from protocol.srtp.master_key import MasterKey
 from receiver.config import Listen, ReceiverConfig
 from receiver.media import Format
 
@@ -16,7 +18,7 @@ ENCODINGS = {name.lower(): name for name in ("H264", "VP8", "JPEG", "opus", "L16
 """What can be played, by its name in lower case."""
 RED, ULPFEC = PROTECTION = ("red", "ulpfec")
 """What may be around the packets of a stream of pictures, or among them: RFC 2198, RFC 5109."""
-PROTOCOLS = ("RTP/AVP", "RTP/AVPF")
+PROTOCOLS = ("RTP/AVP", "RTP/AVPF", "RTP/SAVP", "RTP/SAVPF")
 _LARGEST = 1 << 20
 
 
@@ -83,10 +85,15 @@ def describe(session: sdp.SessionDescription) -> tuple[Listen, Mapping[int, Form
     ports: list[int] = []
     groups: set[str] = set()
     rtx_ssrcs: dict[int, int] = {}
+    keys: dict[int, tuple[MasterKey, ...]] = {}
     for media in session.media:
-        media_formats = playable_formats(media)
+        key = described_key(session, media)  # FFmpeg writes a=crypto, but RTP/AVP
+        media_formats = {} if key is None and is_secure(media) else playable_formats(media)
         if not media_formats or not media.port:
             continue
+        if key is not None:
+            for port in {media.port, media.rtcp_port}:
+                keys[port] = (*keys.get(port, ()), key)
         _merge(found, media_formats | retransmission_formats(media) | protection_formats(media))
         rtx_ssrcs |= {again: original for original, again in media.flows}
         ports += [media.port, media.rtcp_port]
@@ -95,11 +102,11 @@ def describe(session: sdp.SessionDescription) -> tuple[Listen, Mapping[int, Form
         raise UsageError(_nothing_playable(session))
     if len(groups) > 1:
         raise UsageError(f"more than one multicast group ({', '.join(sorted(groups))}): run a receiver for each")
-    return Listen(next(iter(groups), None), tuple(sorted(set(ports))), rtx_ssrcs), found
+    return Listen(next(iter(groups), None), tuple(sorted(set(ports))), rtx_ssrcs, keys=keys), found
 
 
 def playable_formats(media: sdp.MediaDescription) -> dict[int, Format]:
-    """What of a media line can be played, by payload type. Raises Malformed."""
+    """What of a media line can be played, by payload type, by whoever has its key if it is SRTP. Raises Malformed."""
     if media.protocol.upper() not in PROTOCOLS:
         return {}
     return {
@@ -149,7 +156,7 @@ def _groups(connection: sdp.Connection | None) -> set[str]:
 
 def _nothing_playable(session: sdp.SessionDescription) -> str:
     if any("SAVP" in media.protocol.upper() for media in session.media):
-        return "it describes encrypted streams (SRTP), which are not supported"
+        return "it describes encrypted streams (SRTP), without a key that can be used"
     found = sorted({known.encoding for media in session.media for known in sdp.rtp_formats(media).values()})
     there = f"only {', '.join(found)}" if found else "no RTP stream"
     return f"it describes {there}; what can be played is {', '.join(ENCODINGS.values())}"

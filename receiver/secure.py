@@ -8,20 +8,23 @@ from collections.abc import Callable, Hashable, Iterable
 from protocol.command.keys import warnings
 from protocol.datagram import Batch, Transmission
 from protocol.srtp.complaints import Complaints
-from protocol.srtp.encryption import Encryption
+from protocol.srtp.encryption import Encryption, FixedKeys
 from receiver.account.local import queue
 from receiver.config import ReceiverConfig
 from receiver.session import ReceiverSession
 
 
 def secure(config: ReceiverConfig, log: Callable[[str], None], *, now: int) -> Secure:
-    """What --key-file asks for, where nothing is agreed on. `now`: monotonic ns."""
-    keys = config.key_file
-    if keys is None:
-        return Secure(None, log)
-    for line in warnings(keys, receives=True):
-        log(line)
-    return Secure(keys.receiver(now=now, wall=time.time_ns()), log)
+    """What --key-file and a description's keys ask for. `now`: monotonic ns."""
+    default = None
+    if config.key_file is not None:
+        for line in warnings(config.key_file, receives=True):
+            log(line)
+        default = config.key_file.receiver(now=now, wall=time.time_ns())
+    made = Secure(default, log)
+    for port, keys in config.listen.keys.items():
+        made.agree([port], FixedKeys(None, keys))
+    return made
 
 
 class Secure:

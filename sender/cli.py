@@ -158,6 +158,8 @@ def _check(config: SenderConfig) -> None:
         raise UsageError(f"--packet-size: media need at least {_SMALLEST_DATAGRAM} bytes")
     if config.load is None and config.audio == config.video == "none":
         raise UsageError("nothing to send: --audio and --video are both none")
+    if config.sdp is not None and config.key_file is not None and config.key_file.media is None:
+        raise UsageError("--sdp is for other programs, which need a key: give a --key-file with a suite and a key")
     if config.loop and not (companion.is_file(config.audio) or companion.is_file(config.video)):
         raise UsageError("--loop needs a file: give one with --video FILE or --audio FILE")
     if config.video_codec == "copy" and config.video.partition(":")[0] in ("pattern", "-"):

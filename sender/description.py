@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from dataclasses import replace
 
-from protocol import rtx
+from protocol import rtx, sdes
 from protocol.errors import ResourceError
+from protocol.sdes import Crypto
 from protocol.sdp import (
     Attribute,
     Connection,
@@ -16,6 +19,7 @@ from protocol.sdp import (
     format_attributes,
     serialize,
 )
+from protocol.srtp.master_key import MasterKey
 from sender.paths import Path, TargetPaths
 from sender.transmit.stream import StreamConfig
 
@@ -23,8 +27,17 @@ Ports = tuple[int, int]
 """of packets and of reports; the same where both share one."""
 
 
-def describe(target: TargetPaths, streams: Sequence[StreamConfig], *, cname: str, ttl: int, session_id: int) -> bytes:
-    """`ttl` of multicast; `session_id` tells this run from others. One shared port is a bundle (RFC 8843)."""
+def describe(
+    target: TargetPaths,
+    streams: Sequence[StreamConfig],
+    *,
+    cname: str,
+    ttl: int,
+    session_id: int,
+    key: MasterKey | None = None,
+) -> bytes:
+    """`ttl` of multicast; `session_id` tells this run from others; `key`: what it is encrypted with. One shared port is
+    a bundle (RFC 8843)."""
     host = str(target.address[0]).partition("%")[0]
     address_type = "IP6" if ":" in host else "IP4"
     scope = ttl if target.multicast and address_type == "IP4" else None
@@ -38,16 +51,26 @@ def describe(target: TargetPaths, streams: Sequence[StreamConfig], *, cname: str
             connection=Connection(host, address_type, scope),
             attributes=group,
             media=tuple(
-                describe_media(stream, pair, cname, mid=bundled) for stream, pair in zip(streams, ports, strict=True)
+                encrypted(describe_media(stream, pair, cname, mid=bundled), key)
+                for stream, pair in zip(streams, ports, strict=True)
             ),
         )
     )
 
 
-def write_description(path: str, description: bytes) -> None:
-    """Raises ResourceError in one line."""
+def encrypted(media: MediaDescription, key: MasterKey | None) -> MediaDescription:
+    """As SRTP, with the key (RFC 4568); as it is without one."""
+    if key is None:
+        return media
+    line = sdes.attribute(Crypto(1, key))
+    return replace(media, protocol="RTP/SAVP", attributes=(line, *media.attributes))
+
+
+def write_description(path: str, description: bytes, *, secret: bool = False) -> None:
+    """`secret`: others may not read a file that is made. Raises ResourceError in one line."""
     try:
-        with open(path, "wb") as file:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600 if secret else 0o666)
+        with open(descriptor, "wb") as file:
             file.write(description)
     except OSError as error:
         raise ResourceError(f"--sdp: cannot write {path}: {error.strerror}") from error

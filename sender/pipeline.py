@@ -213,8 +213,9 @@ def _describe(
     log: Log,
 ) -> None:
     assert config.sdp is not None
-    description = describe(targets[0], streams[0], cname=cname, ttl=config.ttl, session_id=wall // _SECOND)
-    write_description(config.sdp, description)
+    key = None if config.key_file is None else config.key_file.media
+    description = describe(targets[0], streams[0], cname=cname, ttl=config.ttl, session_id=wall // _SECOND, key=key)
+    write_description(config.sdp, description, secret=key is not None)
     if not config.targets[0].classical and len(streams[0]) > 1:
         log(f"{config.sdp}: ffplay and GStreamer cannot take two streams on one port; send to rtp://HOST:PORT for them")
     if len(targets) > 1:

@@ -75,7 +75,7 @@ def test_refusals(tmp_path: Path) -> None:
     assert "only H265; what can be played is H264" in refusal(
         tmp_path, "v=0\nm=video 5004 RTP/AVP 96\na=rtpmap:96 H265/90000\n"
     )
-    assert "SRTP" in refusal(tmp_path, "v=0\nm=video 5004 RTP/SAVP 96\na=rtpmap:96 H264/90000\n")
+    assert "SRTP), without a key" in refusal(tmp_path, "v=0\nm=video 5004 RTP/SAVP 96\na=rtpmap:96 H264/90000\n")
     assert "payload type 96 is H264 and opus at once" in refusal(
         tmp_path,
         "v=0\nm=video 1 RTP/AVP 96\na=rtpmap:96 H264/90000\nm=audio 3 RTP/AVP 96\na=rtpmap:96 opus/48000/2\n",
