@@ -38,6 +38,7 @@ from receiver.media import AccessUnit, Format, StreamKey
 from receiver.payload_types import PayloadTypes
 from receiver.presence import Presence
 from receiver.repair.terms import Terms
+from receiver.rtcp.allowance import Allowance
 from receiver.rtcp.answers import Answers
 from receiver.rtcp.exchange import echo_to
 from receiver.rtcp.farewell import LONGEST, Farewell
@@ -115,6 +116,7 @@ class ReceiverSession:
         self._answers = Answers(
             self._ssrc, config.cname, self._random, self._sources, config.rtcp_path, report_follows=config.reports
         )
+        self._allowance = Allowance(self._heard_for, config.rtcp_path)
         self._farewell = Farewell(self._ssrc, config.cname)
         self._presence = Presence()
         self._goodbyes: list[Transmission] = []
@@ -130,6 +132,7 @@ class ReceiverSession:
 
     def handle_datagrams(self, batch: Batch, now: int) -> None:
         """Whatever arrived along one path; nothing in it can raise."""
+        self._allowance.heard(batch)
         control = rtcp_mask(batch)
         reports = np.count_nonzero(control)
         if not self._closed:
@@ -161,6 +164,10 @@ class ReceiverSession:
     def _stream(self, ssrc: int) -> Stream | None:
         source = self._sources.get(ssrc)
         return None if source is None else source.stream
+
+    def _heard_for(self, path: Hashable) -> set[Hashable]:
+        """The paths of streams whose senders are answered along this one."""
+        return {source.path for source in self._sources if self._answers.path(source) == path}
 
     def _count(self, batch: Batch) -> None:
         self._datagrams += len(batch)
@@ -207,6 +214,7 @@ class ReceiverSession:
     def poll(self) -> SessionOutput:
         """What is to be sent, decoded and told now."""
         output, self._output = self._output, SessionOutput()
+        output.transmissions = self._allowance.let(output.transmissions)
         return output
 
     def next_timeout(self) -> int:

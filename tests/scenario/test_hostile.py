@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import pytest
 
@@ -12,6 +13,7 @@ from protocol.rtcp.bye import Bye
 from protocol.rtcp.range import SenderRange
 from protocol.rtp import RtpPacket
 from receiver.config import Latency
+from receiver.session import SessionOutput
 from tests.scenario import told
 from tests.support import pair, traffic
 from tests.support.clock import MILLISECOND as MS
@@ -158,3 +160,57 @@ def test_a_stream_that_loops_back_is_copies() -> None:
     play(p, echo())
     assert_plays(p)
     assert told.stream(p, "audio").ledger.duplicates > 5000
+
+
+def goodbyes(rng: random.Random) -> Iterator[list[bytes]]:
+    """Final ranges of streams that never were: each asks for an acknowledgement."""
+    while True:
+        yield [bytes(SenderRange(rng.getrandbits(32), 0, 100, 101, 0, True).to_app())]
+
+
+def streams_with_holes(rng: random.Random) -> Iterator[list[bytes]]:
+    """Each long enough to be believed, then silent: reports, requests for what is missing and for key frames."""
+    while True:
+        payload_type, ssrc = rng.choice([96, 97]), rng.getrandbits(32)
+        body = b"\x41xxxx" if payload_type == 96 else b"\xf8xxxx"
+        for number in (0, 1, 2, 3, 4, 5, 6, 7, 20, 40):
+            yield [bytes(RtpPacket(payload_type, number, 960 * number, ssrc, body))]
+        for _ in range(290):
+            yield []
+        yield [bytes(SenderRange(ssrc, 0, 1000, 900, 0, True).to_app()), bytes(Bye((ssrc,)))]
+
+
+@pytest.mark.parametrize("make", [junk_streams, streams_with_holes, rtcp_garbage, goodbyes])
+def test_nobody_can_have_more_sent_to_another_than_they_send_themselves(
+    make: Callable[[random.Random], Iterator[list[bytes]]],
+) -> None:
+    """Whose address stands on the datagrams gets no more than the receiver got, headers of IP and UDP included."""
+    p = pair.meet(PATH, streams=(pair.AUDIO,))
+    assert p.receiver is not None
+    came, went = Tally(), Tally()
+    poll = p.receiver.poll
+
+    def watched() -> SessionOutput:
+        output = poll()
+        for transmission in output.transmissions:
+            if transmission.path == ELSEWHERE:
+                went.add(transmission.datagrams)
+        return output
+
+    def counted(datagrams: Iterator[list[bytes]]) -> Iterator[list[bytes]]:
+        for each in datagrams:
+            came.add(each)
+            yield each
+
+    p.receiver.poll = watched  # type: ignore[method-assign]
+    play(p, counted(make(random.Random(6))))
+    assert went.octets <= came.octets
+    assert_plays(p)
+
+
+@dataclass
+class Tally:
+    octets: int = 0
+
+    def add(self, datagrams: Sequence[bytes]) -> None:
+        self.octets += sum(28 + len(datagram) for datagram in datagrams)
