@@ -6,11 +6,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import socket
+import struct
 import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 
 LOCAL = "127.0.0.1"
+_NO_TRACE = struct.pack("ii", 1, 0)
+"""Ends at once: thousands of ports in TIME-WAIT would be in other tests' way."""
 CLIENT_HELLO = bytes.fromhex("1603010200010001fc0303")
 """the beginning of one."""
 
@@ -30,6 +34,7 @@ class Stranger:
         try:
             reader, writer = await asyncio.open_connection(LOCAL, self.port)
             done["connections"] += 1
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_TRACE)
             try:
                 yield reader, writer
             finally:
