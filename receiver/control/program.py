@@ -18,6 +18,7 @@ from receiver.config import ReceiverConfig
 from receiver.control.playing import Player
 from receiver.control.publications import Publications
 from receiver.control.reception import Reception
+from receiver.control.sparing import Sparing
 from receiver.network import Network
 
 Log = Callable[[str], None]
@@ -71,8 +72,9 @@ class _Listening:
     ) -> None:  # fmt: skip
         self._config, self._log, self._sockets = config, log, sockets
         self._thread = ControlThread(failed)
-        self._publications = Publications(config, network, self._thread.post, log)
-        self._reception = Reception(self._publications, log, guard=config.security.guard())
+        spare = Sparing(log)
+        self._publications = Publications(config, network, self._thread.post, spare)
+        self._reception = Reception(self._publications, spare, guard=config.security.guard())
         self._announcer: Announcer | None = None
 
     def start(self) -> None:

@@ -17,10 +17,8 @@ from receiver.control.publications import Publications, keep_looking
 
 _TICK = 1.0
 """s between looks at sessions that are silent."""
-_QUIET = 1.0
-"""s between two lines about refusals: whoever tries again and again fills no log."""
-_USUAL = {401, 451}
-"""A client asks once without a password, and for parameters that may not be known."""
+_NO_USER = "no user"
+"""What the server says of a request without a password, as every client's first one is."""
 
 
 class Reception:
@@ -40,7 +38,6 @@ class Reception:
         self._peers: dict[Connection, Peer] = {}
         self._listener: Listener | None = None
         self._tasks: list[asyncio.Task[None]] = []
-        self._quiet_until = 0.0
 
     async def start(self, sockets: Sequence[socket.socket], tls: ssl.SSLContext | None) -> None:
         """`sockets` listen."""
@@ -89,8 +86,5 @@ class Reception:
         self._server.lost(self._peers.pop(connection), time.monotonic_ns())
 
     def _refused(self, peer: Peer, request: Request, refused: Refused) -> None:
-        now = asyncio.get_running_loop().time()
-        if refused.status in _USUAL or now < self._quiet_until:
-            return
-        self._quiet_until = now + _QUIET
-        self._log(f"{peer.host}: {request.method[:20]} refused, {refused.status}: {refused.why[:100]}")
+        if refused.status != 451 and refused.why != _NO_USER:
+            self._log(f"{peer.host}: {request.method[:20]} refused, {refused.status}: {refused.why[:100]}")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from protocol.control.client import Options
-from protocol.control.loop import ControlThread
 from protocol.errors import FatalError, NoPeerError, ResourceError
 from protocol.rtcp import compound
 from protocol.rtcp.rr import ReceiverReport
@@ -16,38 +14,24 @@ from protocol.rtp import RtpPacket
 from protocol.rtsp import transport, url
 from protocol.rtsp.headers import Headers
 from protocol.rtsp.message import Interleaved, Message, Request, Response
-from receiver.config import Latency, Listen, ReceiverConfig
+from receiver.config import Listen, ReceiverConfig
 from receiver.control import playing
 from receiver.control.playing import Player
-from receiver.events import Event, StreamEnded
-from receiver.network import Network
-from receiver.session import ReceiverSession, SessionConfig
-from receiver.transport import open_transport
+from receiver.events import StreamEnded
+from tests.support.bare import Bare, until
 from tests.support.rtsp_script import SDP, RtspScript, described
 
 PICTURE = bytes([0x10, 0x10, 0, 0x9D, 0x01, 0x2A, 0x10, 0, 0x10, 0])
 
 
-class Playing:
-    """A receiver without outputs."""
+class Playing(Bare):
+    """With a presentation that it asks for."""
 
     def __init__(self, config: ReceiverConfig) -> None:
-        self.lines: list[str] = []
-        self.events: list[Event] = []
-        self.error: BaseException | None = None
-        self.closed = False
-        self.transport = open_transport(config.listen)
-        session = ReceiverSession(SessionConfig({}, Latency(), seed=1), time.monotonic_ns())
-        self.network = Network(
-            self.transport, session, on_units=lambda _: None, on_event=self.events.append, on_failure=self._failed
-        )
-        self.network.start()
-        self.thread = ControlThread(self._failed)
+        super().__init__()
         self.player = Player(config, self.network, self.thread.post, self.lines.append, Options(timeout=1.0))
         self.run = self.thread.call(self.player.run())
-
-    def _failed(self, error: Exception) -> None:
-        self.error = error
+        self._closed = False
 
     def ended(self) -> FatalError:
         """What it ended with."""
@@ -56,20 +40,11 @@ class Playing:
         return caught.value
 
     def close(self) -> None:
-        if self.closed:
-            return
-        self.closed = True
-        self.thread.call(self.player.stop()).result(3)
-        self.run.cancel()
-        self.network.close()
-        self.thread.close()
-        self.transport.close()
-        assert self.error is None
-
-    def streams(self) -> dict[str, int]:
-        """Packets that arrived, by encoding."""
-        streams = self.network.ask().streams
-        return {stream.format.encoding: stream.ledger.arrived for stream in streams}
+        if not self._closed:
+            self._closed = True
+            self.do(self.player.stop())
+            self.run.cancel()
+            super().close()
 
 
 Begin = Callable[..., Playing]
@@ -87,13 +62,6 @@ def begin() -> Iterator[Begin]:
     yield begin
     for each in begun:
         each.close()
-
-
-def until(condition: Callable[[], object], seconds: float = 5.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it never came"
-        time.sleep(0.01)
 
 
 def usual(request: Request, sdp: str = SDP, **other: Response) -> Response:
@@ -128,7 +96,7 @@ def playing_by_tcp(request: Request) -> Response | list[Message]:
 def test_media_in_the_connection(begin: Begin) -> None:
     with RtspScript(playing_by_tcp) as server:
         player = begin(server, "tcp")
-        until(lambda: player.streams() == {"VP8": 10, "PCMU": 10})
+        until(lambda: player.arrived() == {"VP8": 10, "PCMU": 10})
         offers = [request.headers.get("Transport") for request in server.said("SETUP")]
         assert offers == ["RTP/AVP/TCP;unicast;interleaved=0-1", "RTP/AVP/TCP;unicast;interleaved=2-3"]
         assert [request.url for request in server.said("SETUP")] == [f"{server.url}/one", f"{server.url}/two"]
@@ -151,7 +119,7 @@ def test_channels_are_the_servers_choice(begin: Begin) -> None:
 
     with RtspScript(answer) as server:
         player = begin(server, "tcp")
-        until(lambda: player.streams() == {"VP8": 10, "PCMU": 10})
+        until(lambda: player.arrived() == {"VP8": 10, "PCMU": 10})
 
 
 def test_reports_go_into_the_connection(begin: Begin) -> None:
@@ -159,7 +127,7 @@ def test_reports_go_into_the_connection(begin: Begin) -> None:
     heard: list[Interleaved] = []
     with RtspScript(playing_by_tcp, heard.append) as server:
         player = begin(server, "tcp")
-        until(lambda: player.streams() == {"VP8": 10, "PCMU": 10})
+        until(lambda: player.arrived() == {"VP8": 10, "PCMU": 10})
         until(lambda: {packet.channel for packet in heard} == {1, 3}, 8)
         reports = [compound.parse(packet.data)[0] for packet in heard]
         assert {block.ssrc for report in reports if isinstance(report, ReceiverReport) for block in report.reports} == {
@@ -178,7 +146,7 @@ def test_udp_that_does_not_come_is_asked_for_in_the_connection(begin: Begin, mon
 
     with RtspScript(answer) as server:
         player = begin(server)
-        until(lambda: player.streams() == {"VP8": 10, "PCMU": 10})
+        until(lambda: player.arrived() == {"VP8": 10, "PCMU": 10})
         assert [request.method for request in server.requests] == [
             "OPTIONS", "DESCRIBE", "SETUP", "SETUP", "PLAY", "TEARDOWN", "SETUP", "SETUP", "PLAY"
         ]  # fmt: skip
@@ -245,7 +213,7 @@ def test_one_track_is_refused_and_the_other_plays(begin: Begin) -> None:
 
     with RtspScript(answer) as server:
         player = begin(server, "tcp")
-        until(lambda: player.streams() == {"PCMU": 10})
+        until(lambda: player.arrived() == {"PCMU": 10})
         assert any(line.startswith("track 1 (VP8) is left out: ") and "461" in line for line in player.lines)
 
 
@@ -260,7 +228,7 @@ def test_what_the_server_offers_instead(begin: Begin) -> None:
 
     with RtspScript(answer) as server:
         player = begin(server)
-        until(lambda: player.streams() == {"VP8": 10, "PCMU": 10})
+        until(lambda: player.arrived() == {"VP8": 10, "PCMU": 10})
         assert len(server.said("PLAY")) == 1
 
 
@@ -270,7 +238,7 @@ def test_a_redirect_is_followed(begin: Begin) -> None:
         RtspScript(lambda _: Response(302, Headers.of(("Location", server.url)))) as first,
     ):
         player = begin(first, "tcp")
-        until(lambda: player.streams() == {"VP8": 10, "PCMU": 10})
+        until(lambda: player.arrived() == {"VP8": 10, "PCMU": 10})
         assert f"127.0.0.1:{first.port} sends us to {server.url}" in player.lines
 
 
@@ -278,7 +246,7 @@ def test_a_connection_that_is_lost_is_made_again(begin: Begin) -> None:
     """With the same SSRCs the streams go on, and what was missed is lost."""
     with RtspScript(playing_by_tcp) as server:
         player = begin(server, "tcp")
-        until(lambda: player.streams() == {"VP8": 10, "PCMU": 10})
+        until(lambda: player.arrived() == {"VP8": 10, "PCMU": 10})
         server.cut()
         until(lambda: len(server.said("PLAY")) == 2)
         (line,) = [line for line in player.lines if "is lost" in line]
@@ -293,7 +261,7 @@ def test_nobody_comes_back(begin: Begin, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(playing, "_LONGEST_DELAY", 0.1)
     with RtspScript(playing_by_tcp) as server:
         player = begin(server, "tcp")
-        until(lambda: player.streams() == {"VP8": 10, "PCMU": 10})
+        until(lambda: player.arrived() == {"VP8": 10, "PCMU": 10})
     until(lambda: len([line for line in player.lines if "nobody listens" in line]) > 4)
     assert not player.run.done()
 
@@ -307,7 +275,7 @@ def test_the_server_says_what_it_numbered(begin: Begin) -> None:
 
     with RtspScript(playing_by_tcp) as server:
         player = begin(server, "tcp")
-        until(lambda: player.streams() == {"VP8": 10, "PCMU": 10})
+        until(lambda: player.arrived() == {"VP8": 10, "PCMU": 10})
         body = b"x-steadycast-range: 1 0 14 15\r\n"
         server.say(Request("SET_PARAMETER", server.url, Headers.of(("CSeq", "1"), ("Session", "abc")), body))
         until(lambda: told() == [(15, 5)])
@@ -316,7 +284,7 @@ def test_the_server_says_what_it_numbered(begin: Begin) -> None:
 def test_the_server_ends_the_session(begin: Begin) -> None:
     with RtspScript(playing_by_tcp) as server:
         player = begin(server, "tcp")
-        until(lambda: player.streams() == {"VP8": 10, "PCMU": 10})
+        until(lambda: player.arrived() == {"VP8": 10, "PCMU": 10})
         server.say(Request("TEARDOWN", server.url, Headers.of(("CSeq", "1"), ("Session", "abc"))))
         until(lambda: sum(isinstance(event, StreamEnded) for event in player.events) == 2)
         ended = [event.why for event in player.events if isinstance(event, StreamEnded)]
