@@ -269,6 +269,8 @@ class Server:
         except ProtocolError:
             if new:
                 self._end(session, "it could not be set up")
+                if session.description is not None:  # another transport may do
+                    self._announced[asked.peer.connection] = path, session.description
             raise
         session.tracks[track] = agreed.transport
         session.state = states.after(session.state, "SETUP")

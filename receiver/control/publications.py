@@ -216,7 +216,8 @@ class Publications:
                 self._close(publication, way, ended)
         if track is None:
             del self._publications[session.id]
-            self._log(f"{session.peer.host} ends {_shown(publication.name)}" + ("" if ended else f": {why}"))
+            if publication.since:
+                self._log(f"{session.peer.host} ends {_shown(publication.name)}" + ("" if ended else f": {why}"))
 
     def _close(self, publication: Publication, way: Way, why: str) -> None:
         connection = publication.session.peer.connection
