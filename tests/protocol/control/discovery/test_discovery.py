@@ -12,6 +12,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from zeroconf import ServiceInfo, Zeroconf
 
 from protocol.control.discovery import listing
@@ -20,6 +22,7 @@ from protocol.control.discovery.finder import find
 from protocol.control.discovery.service import RECEIVES, SENDS, TYPE, Service, instance, read, record
 from protocol.control.machine import host_names
 from protocol.errors import NoPeerError, ResourceError
+from protocol.rtsp import url as rtsp_url
 from receiver.cli import main
 
 LOOPBACK = ["127.0.0.1"]
@@ -151,6 +154,23 @@ def test_what_strangers_say_is_harmless() -> None:
     assert service.url == "rtsp://192.0.2.7:554/evil.example/%1B%5B2J%20x%EF%BF%BD%3Fy%23z"
     assert (service.role, service.tls, service.addresses) == ("", None, ("192.0.2.7",))
     assert all(letter.isprintable() for line in listing.as_text([service]).splitlines() for letter in line)
+
+
+@given(
+    st.text(max_size=80), st.text(max_size=40), st.integers(1, 65535), st.lists(st.text(max_size=40), max_size=3),
+    st.dictionaries(
+        st.sampled_from([b"path", b"role", b"encryption", b"fingerprint", b"PATH"]), st.none() | st.binary(max_size=80)
+    ),
+)  # fmt: skip
+def test_whatever_they_say_is_one_line_and_one_address(
+    name: str, host: str, port: int, addresses: list[str], properties: dict[bytes, bytes | None]
+) -> None:
+    service = read(name, host, port, [*addresses, "192.0.2.7"], properties)
+    assert all(letter.isprintable() for line in listing.as_text([service]).split("\n") for letter in line)
+    assert len(listing.as_text([service]).split("\n")) == 2
+    url = rtsp_url.parse(service.url)
+    assert (url.port, url.user) == (port, None)
+    assert url.host in (*addresses, "192.0.2.7")
 
 
 def test_names_and_values_fit() -> None:
