@@ -10,6 +10,7 @@ from collections.abc import Callable
 from protocol import sdp
 from protocol.control.client import Callbacks, Options, RtspClient
 from protocol.control.refusal import refusal
+from protocol.described_key import is_secure
 from protocol.errors import FatalError, NoPeerError, ProtocolError, ResourceError
 from protocol.rtcp.range import SenderRange
 from protocol.rtsp import final_range, transport, url
@@ -17,8 +18,10 @@ from protocol.rtsp.headers import Headers
 from protocol.rtsp.message import Request, Response
 from protocol.rtsp.transport import Transport
 from protocol.rtsp.url import Url
+from protocol.srtp.encryption import Encryption
 from receiver.config import ReceiverConfig
 from receiver.control.groups import is_group
+from receiver.control.keys import TrackKeys
 from receiver.control.tracks import Track, left_out, tracks
 from receiver.control.ways import TcpWay, UdpWay, Way, join, open_pair
 from receiver.network import Network
@@ -29,7 +32,7 @@ _PUNCH = 15.0
 """s between datagrams that keep firewalls on the way open."""
 _INSTEAD = {"UDP": ("UDP", "TCP", "MULTICAST"), "TCP": ("TCP",), "MULTICAST": ("MULTICAST",)}
 """What is asked for, and instead where the server takes none of it."""
-_NO_TRANSPORT = 461
+_NO_TRANSPORT, _NO_KEY = 461, 463
 
 
 class Conversation:
@@ -55,7 +58,7 @@ class Conversation:
         self._channels: dict[int, TcpWay] = {}
         self._lost = asyncio.Event()
         self._why_lost = ""
-        self._heard = False
+        self._heard = self._warned = False
         self._punched = 0.0
         self.over = False
         """all streams that came have said goodbye."""
@@ -111,7 +114,9 @@ class Conversation:
         await self._client.ask("PLAY", aggregate, Headers.of(("Range", self._range())))
         self._client.keep_alive(aggregate)
         names = ", ".join(str(track) for track in self._tracks if track.number in self._ways)
-        self._log(f"{self.place} plays {names}, by {self.lower.lower() if self.lower == 'MULTICAST' else self.lower}")
+        how = self.lower.lower() if self.lower == "MULTICAST" else self.lower
+        secure = ", encrypted" if any(is_secure(track.described) for track in self._tracks) else ""
+        self._log(f"{self.place} plays {names}, by {how}{secure}")
 
     def punch(self) -> None:
         """Datagrams towards the server: what it sends back then comes through firewalls and address translators."""
@@ -124,18 +129,33 @@ class Conversation:
         """None where that track is set up now, else what the server said. Raises FatalError."""
         way, asked = self._offer(track, lower)
         text = transport.serialize([asked])
+        keys = await self._keys(track)
         try:
             control = url.control(self._base, track.control)
-            response = await self._client.request("SETUP", control, Headers.of(("Transport", text)))
+            ours = Headers() if keys is None else keys.headers(control)
+            response = await self._client.request("SETUP", control, Headers.of(("Transport", text)).plus(ours))
             if not 200 <= response.status < 300:
                 return response
+            encryption = None if keys is None else keys.agreed(response.headers)
+            if keys is not None and encryption is None:
+                return Response(_NO_KEY)
             agreed = transport.parse(response.headers.get("Transport") or text)
-            self._begin(track, lower, agreed[0] if agreed else asked, way)
+            self._begin(track, lower, agreed[0] if agreed else asked, way, encryption)
             way = None
         finally:
             if way is not None:
                 way.close()
         return None
+
+    async def _keys(self, track: Track) -> TrackKeys | None:
+        """None where packets come in the clear."""
+        if not is_secure(track.described):
+            return None
+        if not self._client.connection.tls and not self._warned:
+            self._warned = True
+            self._log(f"the keys of {self.place} come in the clear: whoever listens can use them; ask for rtsps://")
+        ssrc = await asyncio.wrap_future(self._network.query(lambda session: session.ssrc))
+        return TrackKeys(self._description, track.described, ssrc)
 
     def _offer(self, track: Track, lower: str) -> tuple[UdpWay | None, Transport]:
         profile = track.described.protocol.upper()
@@ -148,13 +168,16 @@ class Conversation:
         rtp, rtcp = way.ports
         return way, Transport(profile, client_port=(rtp, rtcp))
 
-    def _begin(self, track: Track, lower: str, agreed: Transport, way: UdpWay | None) -> None:
+    def _begin(
+        self, track: Track, lower: str, agreed: Transport, way: UdpWay | None, encryption: Encryption | None
+    ) -> None:
         """What the server has agreed to. Raises FatalError."""
         if lower == "TCP":
             pair = agreed.interleaved or (2 * (track.number - 1), 2 * (track.number - 1) + 1)
             by_tcp = TcpWay(self._network, self._client.connection, pair, self._post)
             self._channels |= dict.fromkeys(pair, by_tcp)
             self._ways[track.number] = by_tcp
+            by_tcp.encrypt(encryption)
             by_tcp.begin(track.types)
             return
         ports = agreed.server_port
@@ -165,6 +188,7 @@ class Conversation:
             way, ports = join(self._network, self._config, group, agreed.port), None
         assert way is not None
         self._ways[track.number] = way
+        way.encrypt(encryption)
         way.begin(track.types, self._client.connection.peer[0], ports)
 
     def _aggregate(self) -> str:

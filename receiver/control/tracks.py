@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from protocol import sdp
-from protocol.described_key import is_secure
 from protocol.payload.registry import FEC_PAYLOAD_TYPE, RED_PAYLOAD_TYPE
 from receiver.config import ReceiverConfig
 from receiver.description import (
@@ -52,8 +51,6 @@ def left_out(track: Track) -> str:
 
 def payload_types(media: sdp.MediaDescription, config: ReceiverConfig) -> PayloadTypes:
     """What payload types mean in a media line: --map before the line. Raises Malformed."""
-    if is_secure(media):
-        return PayloadTypes({})
     mapped = {pt: form for pt, form in config.mapped.items() if str(pt) in media.formats}
     formats = playable_formats(media) | {pt: form for pt, form in mapped.items() if form.encoding not in (RED, ULPFEC)}
     protection = protection_formats(media) | {pt: form for pt, form in mapped.items() if pt not in formats}

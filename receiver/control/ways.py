@@ -44,8 +44,8 @@ class Way:
         """What comes in here means this."""
         self._network.call(lambda session: session.describe(self.ports, types))
 
-    def encrypt(self, encryption: Encryption) -> None:
-        """What comes in here, and what is answered, is encrypted; as long as the way is open."""
+    def encrypt(self, encryption: Encryption | None) -> None:
+        """How what comes in here, and what is answered, is encrypted, as long as the way is open; None: not at all."""
         self._network.call(lambda _: self._network.secure.agree(self.ports, encryption))
 
     def _forget_keys(self) -> None:
