@@ -219,10 +219,6 @@ class Conversation:
         self.over = self._heard and not moments
         return max(moments, default=None)
 
-    async def probe(self) -> None:
-        """Whether the server is still there. Raises FatalError."""
-        await self._client.request("OPTIONS")
-
     def _take_packet(self, channel: int, packet: bytes) -> None:
         if (way := self._channels.get(channel)) is not None:
             way.take(channel, packet)

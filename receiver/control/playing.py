@@ -14,11 +14,11 @@ from receiver.control.conversation import Conversation
 from receiver.network import Network
 
 SILENT = 2_000_000_000
-"""ns without a packet after which we say so; where nothing came at all, the connection itself is tried."""
+"""ns without a packet, or an answer, after which we say so; what never came by UDP is asked for in the connection."""
 STALE = 10_000_000_000
-"""ns without a packet after which a server that still answers is asked anew."""
+"""ns without a packet after which the server is asked anew, whether or not its connection still stands."""
 _LOOK = 0.25
-_FIRST_DELAY, _LONGEST_DELAY = 0.5, 10.0
+_FIRST_DELAY, _LONGEST_DELAY = 0.5, 5.0
 """s until the next try, twice as long each time; up to half of it is taken off by chance."""
 
 
@@ -48,7 +48,7 @@ class Player:
             began = time.monotonic_ns()
             try:
                 await self._try()
-                why = "asking anew"
+                why = f"no packets from {self._url.host} for {STALE // 1_000_000_000} s"
             except (Untrusted, UsageError):
                 raise
             except FatalError as error:
@@ -74,11 +74,16 @@ class Player:
         conversation = self._conversation = Conversation(
             self._url, self._config, self._network, self._post, self._log, self._options
         )
-        await conversation.open()
-        await conversation.play(self._lower)
+        place, seconds = conversation.place, SILENT // 1_000_000_000
+        slow = asyncio.get_running_loop().call_later(SILENT / 1e9, self._log, f"no answer from {place} for {seconds} s")
+        try:
+            await conversation.open()
+            await conversation.play(self._lower)
+        finally:
+            slow.cancel()
         self._played = True
         while await self._watch(conversation):
-            self._log(f"no packets by UDP for {SILENT // 1_000_000_000} s: asking for them in the TCP connection")
+            self._log(f"no packets by UDP for {seconds} s: asking for them in the TCP connection")
             self._lower = "TCP"
             await conversation.stop()
             await conversation.play(self._lower)
@@ -109,4 +114,3 @@ class Player:
             elif not said:
                 said = True
                 self._log(f"no packets from {conversation.place} for {SILENT // 1_000_000_000} s")
-                await conversation.probe()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
 import pytest
 
@@ -27,9 +29,10 @@ PICTURE = bytes([0x10, 0x10, 0, 0x9D, 0x01, 0x2A, 0x10, 0, 0x10, 0])
 class Playing(Bare):
     """With a presentation that it asks for."""
 
-    def __init__(self, config: ReceiverConfig) -> None:
+    def __init__(self, config: ReceiverConfig, timeout: float) -> None:
         super().__init__()
-        self.player = Player(config, self.network, self.thread.post, self.lines.append, Options(timeout=1.0))
+        options = Options(timeout=1.0, how={"timeout": timeout})
+        self.player = Player(config, self.network, self.thread.post, self.lines.append, options)
         self.run = self.thread.call(self.player.run())
         self._closed = False
 
@@ -54,9 +57,9 @@ Begin = Callable[..., Playing]
 def begin() -> Iterator[Begin]:
     begun: list[Playing] = []
 
-    def begin(server: RtspScript, lower: str = "auto", where: str | None = None) -> Playing:
-        listen = Listen(ports=(), url=url.parse(where or server.url))
-        begun.append(Playing(ReceiverConfig(listen=listen, rtsp_transport=lower)))
+    def begin(server: RtspScript | str, lower: str = "auto", timeout: float = 2.0) -> Playing:
+        listen = Listen(ports=(), url=url.parse(server if isinstance(server, str) else server.url))
+        begun.append(Playing(ReceiverConfig(listen=listen, rtsp_transport=lower), timeout))
         return begun[-1]
 
     yield begin
@@ -253,6 +256,46 @@ def test_a_connection_that_is_lost_is_made_again(begin: Begin) -> None:
         assert line.startswith(
             f"the connection to 127.0.0.1:{server.port} is lost: the other end closed it; next try in"
         )
+
+
+def test_a_server_that_falls_silent_is_asked_anew(begin: Begin, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its connection still stands, but nothing comes: a half-open one looks like that. What was open is closed."""
+    monkeypatch.setattr(playing, "SILENT", 200_000_000)
+    monkeypatch.setattr(playing, "STALE", 600_000_000)
+    monkeypatch.setattr(playing, "_FIRST_DELAY", 0.05)
+    with RtspScript(playing_by_tcp) as server:
+        player = begin(server, "tcp")
+        until(lambda: player.arrived() == {"VP8": 10, "PCMU": 10})
+        until(lambda: len(server.said("PLAY")) == 3)
+        assert f"no packets from 127.0.0.1:{server.port} for 0 s" in player.lines
+        assert any(line.startswith("no packets from 127.0.0.1 for 0 s; next try in") for line in player.lines)
+        until(lambda: len(player.transport.lanes._lanes) <= 8, 3)
+
+
+def test_a_server_that_does_not_answer_is_told_of(begin: Begin, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(playing, "SILENT", 100_000_000)
+    with RtspScript(lambda _: None) as server:
+        error = begin(server).ended()
+        assert isinstance(error, NoPeerError)
+        assert str(error) == f"127.0.0.1:{server.port} does not answer OPTIONS for 1 s"
+
+
+def test_a_full_accept_queue(begin: Begin, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system answers nobody any more (Linux: one more than the backlog waits)."""
+    monkeypatch.setattr(playing, "SILENT", 100_000_000)
+    with socket.socket() as full, ExitStack() as stack:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        for _ in range(3):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(full.getsockname())
+        where = f"rtsp://127.0.0.1:{full.getsockname()[1]}/live"
+        player = begin(where, timeout=0.5)
+        error = player.ended()
+        assert isinstance(error, NoPeerError)
+        assert str(error).startswith(f"no answer from TCP port {full.getsockname()[1]} of 127.0.0.1")
+        assert player.lines[0].startswith("no answer from 127.0.0.1:")
 
 
 def test_nobody_comes_back(begin: Begin, monkeypatch: pytest.MonkeyPatch) -> None:
