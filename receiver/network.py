@@ -85,6 +85,11 @@ class Network:
         return future
 
     @property
+    def ssrc(self) -> int:
+        """Of our reports."""
+        return self._session.ssrc
+
+    @property
     def lanes(self) -> Lanes:
         """For packets of TCP connections; may be used on any thread."""
         return self._transport.lanes

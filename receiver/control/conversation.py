@@ -129,7 +129,7 @@ class Conversation:
         """None where that track is set up now, else what the server said. Raises FatalError."""
         way, asked = self._offer(track, lower)
         text = transport.serialize([asked])
-        keys = await self._keys(track)
+        keys = self._keys(track)
         try:
             control = url.control(self._base, track.control)
             ours = Headers() if keys is None else keys.headers(control)
@@ -147,15 +147,14 @@ class Conversation:
                 way.close()
         return None
 
-    async def _keys(self, track: Track) -> TrackKeys | None:
+    def _keys(self, track: Track) -> TrackKeys | None:
         """None where packets come in the clear."""
         if not is_secure(track.described):
             return None
         if not self._client.connection.tls and not self._warned:
             self._warned = True
             self._log(f"the keys of {self.place} come in the clear: whoever listens can use them; ask for rtsps://")
-        ssrc = await asyncio.wrap_future(self._network.query(lambda session: session.ssrc))
-        return TrackKeys(self._description, track.described, ssrc)
+        return TrackKeys(self._description, track.described, self._network.ssrc)
 
     def _offer(self, track: Track, lower: str) -> tuple[UdpWay | None, Transport]:
         profile = track.described.protocol.upper()

@@ -9,16 +9,20 @@ from dataclasses import dataclass, field, replace
 
 from protocol import sdp
 from protocol.control.connection import Connection
+from protocol.described_key import is_secure
 from protocol.errors import FatalError
 from protocol.rtcp.range import SenderRange
 from protocol.rtsp import final_range, url
 from protocol.rtsp.application import Agreed, Peer, Refused, Session, Started
+from protocol.rtsp.headers import Headers
 from protocol.rtsp.message import Request
 from protocol.rtsp.range import Npt
 from protocol.rtsp.states import State
 from protocol.rtsp.transport import Transport
 from protocol.rtsp.url import Url
+from protocol.srtp.encryption import Encryption
 from receiver.config import ReceiverConfig
+from receiver.control.keys import TrackKeys
 from receiver.control.tracks import Track, left_out, tracks
 from receiver.control.ways import TcpWay, UdpWay, Way, open_pair
 from receiver.network import Network
@@ -104,7 +108,7 @@ class Publications:
                 raise Refused(403, f"{session.peer.host} is sending it")
             self.end(session.id, "its sender begins anew")
 
-    def setup(self, session: Session, track: str, offers: Sequence[Transport], _request: Request) -> Agreed:
+    def setup(self, session: Session, track: str, offers: Sequence[Transport], request: Request) -> Agreed:
         publication = session.context or self._open(session)
         found = _track(publication, track)
         if found is None:
@@ -113,13 +117,16 @@ class Publications:
             raise Refused(455, "it is set up already")
         refused = "none of these: " + ", ".join(f"{offer.profile}/{offer.lower}" for offer in offers)
         for offer in offers:
-            if "SAVP" in offer.profile or offer.multicast:
+            if offer.multicast or offer.secure != is_secure(found.described):
                 continue
+            keys = self._keys(publication, found, request) if offer.secure else None
+            answer = Headers() if keys is None else keys.headers(request.url)
+            encryption = None if keys is None else keys.agreed(request.headers)
             try:
                 if offer.lower == "TCP":
-                    return Agreed(self._by_tcp(publication, track, found, offer))
+                    return Agreed(self._by_tcp(publication, track, found, offer, encryption), answer)
                 if offer.client_port is not None:
-                    return Agreed(self._by_udp(publication, track, found, offer))
+                    return Agreed(self._by_udp(publication, track, found, offer, encryption), answer)
             except FatalError as error:  # no port, no channel: another offer may do
                 refused = str(error)
         raise Refused(461, refused)
@@ -137,14 +144,28 @@ class Publications:
         publication = session.context = self._publications[session.id] = Publication(session, found)
         return publication
 
-    def _by_udp(self, publication: Publication, path: str, track: Track, offer: Transport) -> Transport:
+    def _keys(self, publication: Publication, track: Track, request: Request) -> TrackKeys:
+        """Raises Refused where the sender has not said with what it encrypts."""
+        session = publication.session
+        assert session.description is not None
+        keys = TrackKeys(session.description, track.described, self._network.ssrc)
+        if keys.agreed(request.headers) is None:
+            raise Refused(463, "no key that can be used")
+        return keys
+
+    def _by_udp(
+        self, publication: Publication, path: str, track: Track, offer: Transport, encryption: Encryption | None
+    ) -> Transport:
         way = open_pair(self._network, self._config)
         publication.ways[path] = way
+        way.encrypt(encryption)
         way.begin(track.types, publication.session.peer.host, offer.client_port)
         first, second = way.ports
         return replace(offer, destination=None, source=None, server_port=(first, second), rtcp_mux=False, mode="RECORD")
 
-    def _by_tcp(self, publication: Publication, path: str, track: Track, offer: Transport) -> Transport:
+    def _by_tcp(
+        self, publication: Publication, path: str, track: Track, offer: Transport, encryption: Encryption | None
+    ) -> Transport:
         connection = publication.session.peer.connection
         assert isinstance(connection, Connection)
         used = self._channels.setdefault(connection, {})
@@ -152,6 +173,7 @@ class Publications:
         way = TcpWay(self._network, connection, pair, self._post)
         publication.ways[path] = way
         used |= dict.fromkeys(pair, way)
+        way.encrypt(encryption)
         way.begin(track.types)
         return replace(offer, destination=None, source=None, interleaved=pair, mode="RECORD")
 
@@ -267,7 +289,9 @@ def _summary(publication: Publication) -> str:
     chosen = {path: _track(publication, path) for path in publication.ways}
     names = ", ".join(str(track) for track in chosen.values() if track is not None and track.types.formats)
     by = "TCP" if any(isinstance(way, TcpWay) for way in publication.ways.values()) else "UDP"
-    return f"{names}, by {by}" + (", encrypted connection" if publication.session.peer.tls else "")
+    secure = any(is_secure(track.described) for track in chosen.values() if track is not None)
+    how = ", encrypted" if secure else ", encrypted connection" if publication.session.peer.tls else ""
+    return f"{names}, by {by}{how}"
 
 
 def _shown(path: str) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.interop import stage
+from tests.interop import stage, test_record
 from tests.interop.sessions.test_rtsp_receiver import gstreamer, play
 from tests.support import certificates
 
@@ -24,4 +24,16 @@ def test_gstreamers_server_encrypts_for_us(clip: Path, tmp_path: Path, lower: st
         trust = ("--rtsp-transport", lower, "--fingerprint", pair.fingerprint, "--password-file", password)
         report = play(url.replace("rtsp://", "rtsps://alice@"), tmp_path, *trust)
     stage.check(stage.Outputs.of(tmp_path), "h264", "opus")
+    stage.check_report(report, "h264", "opus")
+
+
+@pytest.mark.parametrize("lower", ["udp", "tcp"])
+def test_gstreamers_sink_encrypts_for_us(clip: Path, tmp_path: Path, lower: str) -> None:
+    def send(port: int) -> list[object]:
+        properties = ("profiles=savp", "tls-validation-flags=0")
+        return test_record.by_gstreamer(clip, f"rtsps://127.0.0.1:{port}/clip", lower, "h264", "opus", *properties)
+
+    report = test_record.take(tmp_path, send, lenient=True)
+    assert "encrypted" in (tmp_path / "receiver.log").read_text()
+    stage.check(stage.Outputs.of(tmp_path), "h264", "opus", cut=0.5)
     stage.check_report(report, "h264", "opus")
