@@ -6,14 +6,17 @@ import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Any, Protocol
 
 from protocol.command import address, check, devices, live, options, program, units
 from protocol.command.options import Group, Option, Positional, Program
 from protocol.command.program import Outcome, Request
 from protocol.command.repair import repair
+from protocol.command.security import connecting_options, security
 from protocol.command.terminal import Terminal
-from protocol.errors import Unsupported, UsageError
+from protocol.errors import ProtocolError, Unsupported, UsageError
+from protocol.rtsp import url
 from sender import companion
 from sender.config import Load, SenderConfig, Target
 from sender.load.search import HIGHEST
@@ -109,6 +112,7 @@ def configure(values: Mapping[str, Any], given: Mapping[str, object], *, serves:
         "targets": values["target"],
         "family": options.family(values),
         "load": load,
+        "security": security(values),
     }
     if "packet_size" in values:
         fields["max_datagram"] = values["packet_size"]
@@ -154,6 +158,8 @@ def _check(config: SenderConfig) -> None:
         raise UsageError("--json and --json-stream both want stdout: the last line of --json-stream is the report")
     if config.dashboard:
         raise UsageError("--dashboard: the sender draws in the terminal only; the receiver has a web page")
+    if any(target.url is not None for target in config.targets):
+        _check_servers(config)
     if config.load is None and config.max_datagram < _SMALLEST_DATAGRAM:
         raise UsageError(f"--packet-size: media need at least {_SMALLEST_DATAGRAM} bytes")
     if config.load is None and config.audio == config.video == "none":
@@ -168,6 +174,13 @@ def _check(config: SenderConfig) -> None:
         _check_jpeg_size(*config.size)
 
 
+def _check_servers(config: SenderConfig) -> None:
+    if config.load is not None:
+        raise UsageError("--load measures the path to a receiver: name it HOST:PORT, without rtsp://")
+    if config.sdp is not None and config.targets[0].url is not None:
+        raise UsageError("--sdp: a server is told by RTSP what is sent; leave it out")
+
+
 def _check_jpeg_size(width: int, height: int) -> None:
     from protocol.payload.jpeg import check_size
 
@@ -178,7 +191,9 @@ def _check_jpeg_size(width: int, height: int) -> None:
 
 
 def target(text: str) -> Target:
-    """`HOST`, `HOST:PORT` or `rtp://HOST:PORT`. Raises UsageError."""
+    """`HOST`, `HOST:PORT`, `rtp://HOST:PORT` or `rtsp[s]://[USER@]HOST[:PORT]/NAME`. Raises UsageError."""
+    if text.lower().startswith(("rtsp://", "rtsps://")):
+        return _server(text)
     scheme, place = address.split_scheme(text)
     host, port = address.host_port(place)
     if not host:
@@ -186,6 +201,17 @@ def target(text: str) -> Target:
     if scheme == "rtp" and port > 65532:
         raise UsageError(f"port {port} will not do: rtp:// uses this and the next three, choose one below 65533")
     return Target(host, port, classical=scheme == "rtp")
+
+
+def _server(text: str) -> Target:
+    """Raises UsageError."""
+    try:
+        found = url.parse(text)
+    except ProtocolError as error:
+        raise UsageError(f"{text!r} is no address: write rtsp://HOST:PORT/NAME") from error
+    if not found.host:
+        raise UsageError(f"{text!r} names no host: write rtsp://HOST:PORT/NAME")
+    return Target(found.host, found.port, url=found if found.name else replace(found, path="/live"))
 
 
 PROGRAM = Program(
@@ -201,6 +227,7 @@ examples:
   python -m sender rtp://192.0.2.7:5004 --sdp stream.sdp    for ffplay, VLC and GStreamer
   python -m sender 192.0.2.7 --load 20M --duration 30s      measure a path, without media
   python -m sender 192.0.2.7 --load find                    search for the rate it carries
+  python -m sender rtsps://192.0.2.7:5004/door              announced to a receiver or a server, encrypted
   python -m sender 239.1.2.3 --interface eth0 --ttl 4       a multicast group
 
 Any option may also stand in the environment (STEADYCAST_VIDEO_BITRATE=1M) or in a file (--config; its tables are
@@ -210,7 +237,7 @@ Exit codes: 0 done, 1 error, 2 wrong usage, 3 nobody there, 4 a --fail-if holds,
         "target",
         "TARGET ...",
         "HOST[:PORT] (everything on one port, default 5004), or rtp://HOST:PORT (video on PORT, audio on PORT+2,"
-        " RTCP one above each, as other programs expect)",
+        " RTCP one above each, as other programs expect), or rtsp[s]://[USER@]HOST[:PORT]/NAME (announced there)",
         many=True,
         read=target,
     ),
@@ -257,6 +284,7 @@ Exit codes: 0 done, 1 error, 2 wrong usage, 3 nobody there, 4 a --fail-if holds,
                 Option("loss-bound", "of --load find: loss that is acceptable, default 1%", "SHARE", units.share),
             ),
         ),
+        Group("who is there", connecting_options()),
         options.network_options(
             Option("ttl", "how many routers multicast may pass, default 1", "N", units.integer(0, 255)),
             Option("dscp", "mark packets for routers: EF, AF41, CS5 or a number", "NAME", units.dscp),

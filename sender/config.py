@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from protocol.command.repair import AUTO, Repair
+from protocol.command.security import Security
+from protocol.rtsp.url import Url
 
 if TYPE_CHECKING:
     from protocol.key_file import KeyFile
@@ -19,6 +21,8 @@ class Target:
     port: int
     classical: bool = False
     """rtp://: video on `port`, audio on `port` + 2, RTCP one above each. Otherwise all on `port` (RFC 5761)."""
+    url: Url | None = None
+    """rtsp[s]://: announced there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,8 @@ class SenderConfig:
     """4, 6, or 0 for either."""
     max_datagram: int = 1200
     """bytes of UDP payload."""
+    security: Security = field(default_factory=Security)
+    """whom servers have to be."""
     json: bool = False
     """the report goes to stdout."""
     json_stream: bool = False

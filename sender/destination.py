@@ -37,6 +37,8 @@ class Destination:
     """media goes there."""
     unwanted: set[int] = field(default_factory=set)
     """feeds that do not."""
+    starving: bool = False
+    """media does not, because there is no room in its connection."""
     waiting: set[int] = field(default_factory=set)
     """feeds that begin there with their next key frame."""
     first_sent: dict[Path, int] = field(default_factory=dict)
@@ -59,7 +61,7 @@ class Destination:
 
     def takes(self, feed: int, *, key_frame: bool) -> int | None:
         """The session's stream that a unit of this feed goes to; None: it does not go there."""
-        if not self.playing or feed not in self.feeds or feed in self.unwanted:
+        if not self.playing or self.starving or feed not in self.feeds or feed in self.unwanted:
             return None
         if feed in self.waiting:
             if not key_frame:
@@ -71,6 +73,10 @@ class Destination:
         """Media has left for there."""
         self.first_sent.setdefault(path, now)
         self.last_sent[path] = now
+
+    def handle_unsent(self, datagrams: Sequence[bytes]) -> None:
+        """These were sealed, but did not leave."""
+        self.session.handle_unsent(datagrams if self.secured is None else self.secured.unsealed(datagrams))
 
     def handle_refusal(self, path: Path, now: int) -> bool:
         """True when this path did not refuse until now."""

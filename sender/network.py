@@ -5,22 +5,23 @@ Destinations come and go while it runs; a turn looks only at those to whom somet
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from protocol import peer_report
 from protocol.datagram import Batch, Transmission
-from protocol.errors import ProtocolError
+from protocol.errors import ProtocolError, ResourceError
 from protocol.srtp.encryption import Encryption
 from sender.agenda import Agenda
 from sender.destination import Destination
 from sender.journal import Journal
-from sender.paths import Path, TargetPaths
+from sender.paths import Path, Route, TargetPaths
 from sender.programme import Programme
 from sender.secure import Secured
 from sender.session import Event as SessionEvent
@@ -75,6 +76,7 @@ class Network:
         self._report = report
         self._serves = serves
         self._commands: deque[Command] = deque()
+        self._unanswered: set[Future[Any]] = set()
         self._closing = threading.Event()
         self._closed_all = False
         self._said_over: Programme | None = None
@@ -99,17 +101,28 @@ class Network:
         self.transport.wake()
 
     def ask(self, question: Callable[[int], T]) -> Future[T]:
-        """The answer that the network thread gives; a mistake in it is the asker's."""
+        """The answer that the network thread gives; a mistake in it is the asker's. ResourceError once that thread is
+        gone."""
         answer: Future[T] = Future()
+        self._unanswered.add(answer)
 
         def command(now: int) -> None:
             try:
                 answer.set_result(question(now))
             except Exception as error:
                 answer.set_exception(error)
+            self._unanswered.discard(answer)
 
         self.call(command)
+        if self.finished.is_set():
+            self._refuse()
         return answer
+
+    def _refuse(self) -> None:
+        """Nobody will answer any more."""
+        while self._unanswered:
+            with contextlib.suppress(KeyError, InvalidStateError):
+                self._unanswered.pop().set_exception(ResourceError("it is over"))
 
     def close(self) -> None:
         """Send what is queued, announce the end, then finish."""
@@ -126,16 +139,17 @@ class Network:
         *,
         context: object = None,
         acknowledges: bool = True,
+        playing: bool = True,
         encryption: Encryption | None = None,
     ) -> None:
-        """A destination, to which media goes from now on. `feeds`: of each of the session's streams, the one that it
-        comes from; `context`: whatever whoever hears of its end wants to know then; `acknowledges`: it may answer the
-        final range; `encryption`: None where there is none. One with the same key is replaced."""
+        """A destination, to which media goes from now on, or from `play` on. `feeds`: of each of the session's streams,
+        the one that it comes from; `context`: whatever whoever hears of its end wants to know then; `acknowledges`: it
+        may answer the final range; `encryption`: None where there is none. One with the same key is replaced."""
         if (before := self.destinations.pop(to.key, None)) is not None:
             self._open -= 1
             self._past.append(replace(before.snapshot(time.monotonic_ns()), left=True))
         secured = None if encryption is None else Secured(encryption, self.journal.say)
-        self.destinations[to.key] = Destination(to, session, feeds, context, acknowledges, secured)
+        self.destinations[to.key] = Destination(to, session, feeds, context, acknowledges, secured, playing)
         self._touched.add(to.key)
         self._open += 1
 
@@ -143,6 +157,11 @@ class Network:
         """Media goes to this destination from now on, beginning with a key frame."""
         if (destination := self.destinations.get(key)) is not None:
             destination.playing = True
+            self.restart(key)
+
+    def restart(self, key: int) -> None:
+        """What was sent to this destination cannot be gone on from: it gets nothing before the next key frame."""
+        if (destination := self.destinations.get(key)) is not None:
             destination.waiting = set(destination.feeds)
             self.refresh(key)
 
@@ -199,6 +218,7 @@ class Network:
         finally:
             self._publish(time.monotonic_ns())
             self.finished.set()
+            self._refuse()
 
     def _over(self) -> bool:
         return not self._open and (self._closed_all or not self._serves)
@@ -275,7 +295,7 @@ class Network:
             unsent = self._send(destination, transmission, now)
             if unsent:
                 destination.session.handle_unsent(unsent)
-            path = transmission.path
+            path = transmission.path.via if isinstance(transmission.path, Route) else transmission.path
             if isinstance(path, Path) and path.media:
                 destination.handle_sent(path, now)
         for event in output.events:

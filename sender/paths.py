@@ -30,8 +30,19 @@ class Channel:
     number: int
     """what the connection tells them apart by."""
     media: bool
-    hand_over: Callable[[int, Sequence[bytes]], Sequence[bytes]]
-    """Takes the channel's number and datagrams, returns those for which there is no room. It must not block."""
+    hand_over: Callable[[Channel, Sequence[bytes]], Sequence[bytes]]
+    """Takes the channel and datagrams, returns those for which there is no room. It must not block."""
+
+
+@dataclass(slots=True, eq=False)
+class Route:
+    """A path that is agreed on later, and may be again; opaque to sessions."""
+
+    via: Path | Channel | None = None
+    """None: at present it leads nowhere."""
+
+
+AnyPath = Path | Channel | Route
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +53,7 @@ class TargetPaths:
     name: str
     address: SocketAddress
     multicast: bool
-    paths: Mapping[str, tuple[Path | Channel, Path | Channel]]
+    paths: Mapping[str, tuple[AnyPath, AnyPath]]
     """of "audio" and "video": where packets go, and where reports about them go."""
 
     def comes_from(self, path: object) -> bool:
@@ -53,10 +64,10 @@ class TargetPaths:
         anybody = self.multicast or self.address[0] in ("0.0.0.0", "::")
         return anybody or (isinstance(path, tuple) and path[0] == self.address[0])
 
-    def rtp(self, media: str) -> Path | Channel:
+    def rtp(self, media: str) -> AnyPath:
         """Where packets of "audio" or "video" go; all else goes with video."""
         return self.paths[media if media == "audio" else "video"][0]
 
-    def rtcp(self, media: str) -> Path | Channel:
+    def rtcp(self, media: str) -> AnyPath:
         """Where reports about them go."""
         return self.paths[media if media == "audio" else "video"][1]

@@ -13,18 +13,20 @@ from dataclasses import replace
 from typing import Any
 
 from protocol.errors import FatalError, NoPeerError
-from protocol.payload import registry
 from sender import plan
 from sender.config import Load, SenderConfig
 from sender.description import describe, write_description
 from sender.feed import Outbox
+from sender.identity import Identity
 from sender.load import begin
 from sender.network import Network
 from sender.paths import TargetPaths
 from sender.programme import Programme
+from sender.push.program import Control
+from sender.push.pushed import Pushed
 from sender.report import report
 from sender.secure import encrypt
-from sender.session import SenderSession
+from sender.session_maker import SessionMaker
 from sender.snapshot import Snapshot
 from sender.sources import open_sources
 from sender.transmit.stream import StreamConfig
@@ -80,21 +82,36 @@ def _run(
         raise
     try:
         made = plan.make(config, sources, log, described=config.sdp is not None)
-        network = _connect(config, transport, made, log)
+        outbox = Outbox(len(made), transport.wake)
+        network, control = _connect(config, transport, made, outbox, log)
     except BaseException:
         sources.close()
         raise
     feeds = [feed for feed, _ in made]
     try:
-        watch(network, config.duration, status, stop)
+        network.start()
+        control.start()
+        if _settled(control, stop):
+            for index, feed in enumerate(feeds):
+                feed.start(outbox, index)
+        watch(network, config.duration, status, stop, lambda: control.failed is not None)
     finally:
         for feed in feeds:
             feed.stop()
         network.close()
         network.finished.wait(FAREWELL_S)
+        control.close()
         for feed in feeds:
             feed.join(1.0)
-    return _outcome(config, network)
+    return _outcome(config, network, control.failed)
+
+
+def _settled(control: Control, stop: threading.Event) -> bool:
+    """Whether somebody is there to have the media: servers have to be asked first."""
+    while not control.settled.wait(_LOOK_S):
+        if stop.is_set():
+            return False
+    return control.failed is None
 
 
 def _run_load(
@@ -135,9 +152,12 @@ def watch(
             return
 
 
-def _outcome(config: SenderConfig, network: Network) -> tuple[int, dict[str, Any]]:
+def _outcome(config: SenderConfig, network: Network, failed: FatalError | None = None) -> tuple[int, dict[str, Any]]:
+    """`failed`: why nothing could be sent to any server."""
     snapshot = network.snapshot
     error, exit_code = network.error, 1
+    if error is None and failed is not None:
+        error, exit_code = str(failed), failed.exit_code
     if error is None and snapshot.targets and not any(target.reached for target in snapshot.targets):
         names = ", ".join(target.name for target in snapshot.targets)
         error, exit_code = f"nobody listens at {names}: start `python -m receiver` there first", NoPeerError.exit_code
@@ -149,59 +169,42 @@ def _outcome(config: SenderConfig, network: Network) -> tuple[int, dict[str, Any
 # Where it is sent
 
 
-def _connect(config: SenderConfig, transport: Transport, made: plan.Plan, log: Log) -> Network:
-    """Sessions for all targets, and the threads that feed them, running."""
+def _connect(
+    config: SenderConfig, transport: Transport, made: plan.Plan, outbox: Outbox, log: Log
+) -> tuple[Network, Control]:
+    """Sessions for all targets, and what asks servers to take what goes to them; neither runs yet."""
     now, wall = time.monotonic_ns(), time.time_ns()
     numbers = random.Random()
     cname = base64.b64encode(numbers.randbytes(12)).decode()  # RFC 7022 §4.2: short-term persistent
-    forms = [stream for _, stream in made]
-    streams = [_address(forms, target, numbers, repair=config.repair.kind != "none") for target in transport.targets]
+    forms, repair = [stream for _, stream in made], config.repair.kind != "none"
+    network = Network(
+        transport, Programme(outbox, [feed for feed, _ in made]), start=now, log=log, verbose=bool(config.verbose),
+        report=lambda snapshot: report(snapshot, config.given, None),
+    )  # fmt: skip
+    maker = SessionMaker(config, cname, now, wall, numbers)
+    streams = [_address(forms, target, numbers, repair=repair) for target in transport.targets]
     if config.sdp is not None:
         _describe(config, transport.targets, streams, cname, wall, log)
     encryptions = encrypt(config, transport.targets, log, now=now, wall=wall)
-    sessions = [
-        SenderSession(
-            each,
-            cname=cname,
-            now=now,
-            wall=wall,
-            random=numbers,
-            max_datagram=config.max_datagram - (keys.overhead if keys else 0),
-            repair=config.repair.kind,
-            fec=config.repair.fec,
-            from_target=target.comes_from,
-        )
-        for each, target, keys in zip(streams, transport.targets, encryptions, strict=True)
-    ]
-    feeds = [feed for feed, _ in made]
-    outbox = Outbox(len(feeds), transport.wake)
-    network = Network(
-        transport, Programme(outbox, feeds), start=now, log=log, verbose=bool(config.verbose),
-        report=lambda snapshot: report(snapshot, config.given, None),
-    )  # fmt: skip
-    for target, session, keys in zip(transport.targets, sessions, encryptions, strict=True):
-        network.add(target, session, range(len(feeds)), encryption=keys)
-    network.start()
-    for index, feed in enumerate(feeds):
-        feed.start(outbox, index)
-    return network
+    for target, each, keys in zip(transport.targets, streams, encryptions, strict=True):
+        session = maker.make(each, target.comes_from, overhead=keys.overhead if keys else 0)
+        network.add(target, session, range(len(forms)), encryption=keys)
+    urls = [target.url for target in config.targets if target.url is not None]
+    pushed = [Pushed.of(transport.new_key(), url, forms, repair=repair, numbers=numbers) for url in urls]
+    for one in pushed:
+        session = maker.make(one.streams, one.comes_from)
+        network.add(one.to, session, range(len(forms)), acknowledges=False, playing=False)
+    return network, Control(pushed, network, config, cname, log, settled=bool(streams))
 
 
 def _address(
     forms: Sequence[StreamConfig], target: TargetPaths, numbers: random.Random, *, repair: bool
 ) -> list[StreamConfig]:
-    """The streams of one target: each with an SSRC of its own (RFC 3550 §8), one for its retransmissions, and
-    one for repair packets: not to a group, in which others may listen who never said what they take."""
-    ssrcs = iter(numbers.sample(range(1, 1 << 32), 3 * len(forms)))
-    of = {apt: payload_type for payload_type, apt in registry.DEFAULT_RTX_PAYLOAD_TYPES.items()}
-    return [
-        replace(
-            form, ssrc=next(ssrcs), rtp_path=target.rtp(form.media), rtcp_path=target.rtcp(form.media),
-            rtx_payload_type=of.get(form.payload_type) if repair else None, rtx_ssrc=next(ssrcs),
-            fec_ssrc=next(ssrcs) if repair and not target.multicast else None,
-        )
-        for form in forms
-    ]  # fmt: skip
+    """The streams of one target, each with SSRCs of its own (RFC 3550 §8)."""
+    streams = [Identity.new(numbers).given_to(form, repair=repair) for form in forms]
+    if target.multicast:
+        streams = [replace(stream, fec_ssrc=None) for stream in streams]
+    return [replace(each, rtp_path=target.rtp(each.media), rtcp_path=target.rtcp(each.media)) for each in streams]
 
 
 def _describe(

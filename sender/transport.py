@@ -26,7 +26,7 @@ from protocol.datagram import Batch, Transmission
 from protocol.errors import UsageError
 from sender.clients import Clients, Track
 from sender.config import SenderConfig, Target
-from sender.paths import Channel, Path, TargetPaths
+from sender.paths import Channel, Path, Route, TargetPaths
 from sender.resolve import SocketAddress, is_multicast, resolve
 from sender.sockets import SOL_UDP, UDP_SEGMENT, open_pair, open_socket, segments_supported
 
@@ -54,8 +54,8 @@ class Unreachable:
 
 
 @dataclass(frozen=True, slots=True)
-class SharedPorts:
-    """A pair of sockets for receivers that come by themselves."""
+class PortPair:
+    """Two of our sockets."""
 
     rtp: int
     """key of the socket."""
@@ -115,7 +115,7 @@ class Transport:
         self.strangers = 0
         """datagrams at shared ports from nobody who is known."""
         try:
-            self.targets = tuple(self.open(target) for target in config.targets)
+            self.targets = tuple(self.open(target) for target in config.targets if target.url is None)
         except BaseException:
             self.close()
             raise
@@ -177,13 +177,25 @@ class Transport:
         assert self._config.rtcp_to is not None
         return resolve(*self._config.rtcp_to, 4 if family == socket.AF_INET else 6)[1]
 
+    def attach(self, key: int, family: int) -> PortPair:
+        """A pair of ports for a track of this target."""
+        rtp, rtcp = open_pair(self._config, family, None)
+        return self._pair(rtp, rtcp, key, family)
+
+    def lead(self, key: int, ports: PortPair, host: str, theirs: tuple[int, int]) -> tuple[Path, Path]:
+        """Where such a track's packets go, and its reports: from our ports to theirs."""
+        rtp, rtcp = theirs
+        return (
+            self._path(key, ports.rtp, (host, rtp), media=True),
+            self._path(key, ports.rtcp, (host, rtcp), media=False),
+        )
+
     # Targets that share
 
-    def share(self, host: str | None, family: int, port: int = 0) -> SharedPorts:
+    def share(self, host: str | None, family: int, port: int = 0) -> PortPair:
         """A pair of ports for all receivers that come to this address of ours; `port`: the first, 0: any."""
         rtp, rtcp = open_pair(self._config, family, None, host, port)
-        keys = self._add(rtp, None), self._add(rtcp, None)
-        return SharedPorts(*keys, (rtp.getsockname()[1], rtcp.getsockname()[1]), family)
+        return self._pair(rtp, rtcp, None, family)
 
     def welcome(self, key: int, track: Track) -> None:
         """A receiver at shared ports, or a track more of one."""
@@ -203,6 +215,10 @@ class Transport:
         self._sockets[key] = _Socket(key, opened, target, segments_supported(opened))
         self._selector.register(opened, selectors.EVENT_READ, self._sockets[key])
         return key
+
+    def _pair(self, rtp: socket.socket, rtcp: socket.socket, target: int | None, family: int) -> PortPair:
+        keys = self._add(rtp, target), self._add(rtcp, target)
+        return PortPair(*keys, (rtp.getsockname()[1], rtcp.getsockname()[1]), family)
 
     def _path(self, target: int, on: int, address: SocketAddress, *, media: bool) -> Path:
         path = Path(target, on, address, media)
@@ -225,8 +241,12 @@ class Transport:
     def send(self, transmission: Transmission) -> list[bytes]:
         """Hand the datagrams over in their order; returns those that the system, or the connection, did not take."""
         path = transmission.path
+        if isinstance(path, Route):
+            path = path.via
+        if path is None:
+            return list(transmission.datagrams)
         if isinstance(path, Channel):
-            return list(path.hand_over(path.number, transmission.datagrams))
+            return list(path.hand_over(path, transmission.datagrams))
         assert isinstance(path, Path)
         each = self._sockets[path.socket]
         batched = self._rate.high(len(transmission.datagrams), time.monotonic_ns()) and each.segments

@@ -43,6 +43,8 @@ _ALWAYS = ("OPTIONS", "GET_PARAMETER", "SET_PARAMETER")
 _PARAMETERS = "text/parameters"
 _SDP = "application/sdp"
 _LOST = "its connection was lost"
+_OURS = Headers.of(("Server", "Steadycast"))
+"""by which two of ours know each other."""
 _MAX_WRONG = 10
 """wrong passwords on one connection, after which it is closed."""
 
@@ -120,6 +122,7 @@ class Server:
             self._on_refused(peer, request, refused)
             response = Response(refused.status, refused.headers)
         cseq = request.headers.get("CSeq")
+        response = replace(response, headers=response.headers.plus(_OURS))
         return response if cseq is None else _with(response, Headers.of(("CSeq", cseq)))
 
     def lost(self, peer: Peer, now: int) -> None:

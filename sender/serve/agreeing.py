@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 
 from protocol.rtsp.application import Peer, Session
 from protocol.rtsp.transport import Transport
+from sender.identity import Identity
 from sender.paths import Path, TargetPaths
 from sender.serve.conversation import Conversation
-from sender.serve.delivery import Delivery, Identity, Paths, Setup
-from sender.serve.description import track_name
+from sender.serve.delivery import Delivery, Paths, Setup
+from sender.session_description import track_name
 from sender.transmit.stream import StreamConfig
-from sender.transport import SharedPorts
+from sender.transport import PortPair
 
 _PROFILES = ("RTP/AVP", "RTP/AVPF")
 
@@ -23,7 +24,7 @@ class Agreeing:
     def __init__(
         self,
         forms: Sequence[StreamConfig],
-        ports: Mapping[bool, SharedPorts],
+        ports: Mapping[bool, PortPair],
         *,
         group: TargetPaths | None,
         ttl: int,
@@ -93,7 +94,7 @@ class Agreeing:
 
     def _by_channels(self, peer: Peer, delivery: Delivery, feed: int, offer: Transport) -> Transport | None:
         conversation = _conversation(peer)
-        channels = conversation.open_channels(delivery.key, offer.interleaved)
+        channels = conversation.packets.open(delivery.key, offer.interleaved)
         if channels is None:
             return None
         stream = self._set_up(delivery, feed, conversation, channels)

@@ -10,22 +10,23 @@ from typing import TypeVar
 from protocol.errors import FatalError
 from protocol.rtsp import final_range, rtp_info
 from protocol.rtsp.application import Agreed, Peer, Refused, Session, Started
-from protocol.rtsp.final_range import FinalRange
 from protocol.rtsp.headers import Headers
 from protocol.rtsp.message import Request
 from protocol.rtsp.range import Npt
 from protocol.rtsp.rtp_info import RtpInfo
 from protocol.rtsp.transport import Transport
 from protocol.rtsp.url import Url
+from sender.last_words import last_words
 from sender.network import Network
 from sender.programme import Programme
 from sender.serve.agreeing import Agreeing
 from sender.serve.config import ServeConfig
 from sender.serve.conversation import Conversation
 from sender.serve.delivery import Agreement, Delivery
-from sender.serve.description import describe, track_name
 from sender.serve.presentation import Presentation
 from sender.session import SenderSession
+from sender.session_description import describe, track_name
+from sender.session_maker import SessionMaker
 
 T = TypeVar("T")
 _PATIENCE_S = 0.5
@@ -174,7 +175,7 @@ class Served:
         sender = delivery.session
         if sender is not None:
             self._network.call(lambda now: self._network.end(delivery.key, now, gone=gone))
-            self._last_words = None if gone else self._ask(lambda: as_text(sender))
+            self._last_words = None if gone else self._ask(lambda: last_words(sender))
         elif delivery.over:
             self._release(delivery)
 
@@ -225,7 +226,8 @@ class Served:
     # The rest
 
     def _begin(self, delivery: Delivery, ours: bool, now: int) -> None:
-        to = delivery.begin(self._config.media, self._cname, now=now, wall=time.time_ns(), numbers=self._numbers)
+        maker = SessionMaker(self._config.media, self._cname, now, time.time_ns(), self._numbers)
+        to = delivery.begin(maker)
         session, feeds, network = delivery.session, delivery.feeds, self._network
         assert session is not None
         acknowledges = ours or delivery.multicast
@@ -282,14 +284,8 @@ class Served:
     def _release(self, delivery: Delivery) -> None:
         """Nothing goes there any more."""
         if delivery.conversation is not None:
-            delivery.conversation.close_channels(delivery.key)
+            delivery.conversation.packets.release(delivery.key)
         self._network.call(lambda _: self._network.transport.release(delivery.key))
-
-
-def as_text(session: SenderSession) -> str:
-    """Everything that a session will have numbered, as a parameter has it."""
-    ranges = (FinalRange(one.ssrc, one.first, one.last, one.count) for one in session.final_ranges())
-    return final_range.serialize(ranges)
 
 
 def _delivery(session: Session) -> Delivery:

@@ -9,7 +9,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-from protocol.command.versions import version
 from protocol.control.connection import Connection
 from protocol.control.limits import Limits
 from protocol.control.listening import Listener
@@ -20,16 +19,15 @@ from protocol.rtsp.headers import Headers
 from protocol.rtsp.message import Request, Response
 from protocol.rtsp.server import MAX_SESSIONS, Guard, Server
 from sender.destination import Destination
+from sender.interleaving import Interleaver
+from sender.last_words import last_words
 from sender.network import Network
-from sender.paths import Channel
 from sender.serve.agreeing import Agreeing
-from sender.serve.application import Served, as_text
+from sender.serve.application import Served
 from sender.serve.conversation import Conversation
 from sender.serve.delivery import Agreement, Delivery
 
 _LOOK_S = 1.0
-_MAX_UNREAD = 512
-"""packets from connections that may wait for the network thread; of more, the rest is dropped."""
 _START_S = 3.0
 _LOST = "its connection was lost"
 
@@ -54,8 +52,6 @@ class Control:
         self._server = Server(application, guard=guard, on_refused=self._note_refusal)
         self._conversations: set[Conversation] = set()
         self._listener: Listener | None = None
-        self._unread = 0
-        self._name = Headers.of(("Server", f"Steadycast/{version() or 'dev'}"))
         network.ending, network.ended = self._tell_ending, self._tell_end
 
     # From another thread
@@ -81,7 +77,7 @@ class Control:
     # Connections
 
     def _greet(self, connection: Connection) -> Conversation:
-        conversation = Conversation(connection, self, self._thread.post)
+        conversation = Conversation(connection, self, Interleaver(connection, self._network, self._thread.post))
         self._conversations.add(conversation)
         return conversation
 
@@ -96,7 +92,7 @@ class Control:
         response = self._server.handle(conversation.peer, request, time.monotonic_ns())
         if (words := self._application.take_last_words()) is not None:
             response = _with_parameter(response, words)
-        connection.send(replace(response, headers=response.headers.plus(self._name)))
+        connection.send(response)
         if (response.headers.get("Connection") or "").lower() == "close":
             connection.close("it was refused too often")
         for todo in self._application.take_afterwards():
@@ -108,34 +104,6 @@ class Control:
         self._conversations.discard(conversation)
         self._agreeing.forget(conversation)
         self._server.lost(conversation.peer, time.monotonic_ns())
-
-    # Packets beside the messages
-
-    def heard(self, channel: Channel, data: bytes) -> None:
-        """A packet that came through a connection."""
-        if self._unread >= _MAX_UNREAD:
-            return
-        self._unread += 1
-
-        def receive(now: int) -> None:
-            self._unread -= 1
-            self._network.receive(channel.target, [data], channel, now)
-
-        self._network.call(receive)
-
-    def starved(self, channel: Channel, datagrams: Sequence[bytes]) -> None:
-        """There was no room for these: what follows is of no use until the next key frame."""
-
-        def note(_: int) -> None:
-            if (destination := self._network.destinations.get(channel.target)) is not None:
-                destination.session.handle_unsent(datagrams)
-                self._network.pause(channel.target)
-
-        self._network.call(note)
-
-    def drained(self, target: int) -> None:
-        """There is room again."""
-        self._network.call(lambda _: self._network.play(target))
 
     # Time, and the network thread
 
@@ -169,7 +137,7 @@ class Control:
     def _tell_ending(self, destination: Destination) -> None:
         """On the network thread."""
         if isinstance(destination.context, Delivery):
-            self._thread.post(self._application.handle_ending, destination.context, as_text(destination.session))
+            self._thread.post(self._application.handle_ending, destination.context, last_words(destination.session))
 
     def _tell_end(self, destination: Destination) -> None:
         """On the network thread."""

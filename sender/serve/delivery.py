@@ -2,43 +2,20 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from protocol.payload import registry
 from protocol.rtsp.application import Session
 from sender.clients import Track
-from sender.config import SenderConfig
-from sender.paths import Channel, Path, TargetPaths
+from sender.paths import AnyPath, Path, TargetPaths
 from sender.resolve import SocketAddress
 from sender.serve.conversation import Conversation
 from sender.session import SenderSession
+from sender.session_maker import SessionMaker
 from sender.transmit.stream import StreamConfig
 
-Paths = tuple[Path | Channel, Path | Channel]
+Paths = tuple[AnyPath, AnyPath]
 """of packets, and of reports about them."""
-_RTX = {apt: payload_type for payload_type, apt in registry.DEFAULT_RTX_PAYLOAD_TYPES.items()}
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """The SSRCs of one stream to one destination."""
-
-    media: int
-    rtx: int
-    fec: int
-
-    @classmethod
-    def new(cls, numbers: random.Random) -> Identity:
-        return cls(*numbers.sample(range(1, 1 << 32), 3))
-
-    def given_to(self, form: StreamConfig, *, repair: bool) -> StreamConfig:
-        """The stream, but for its paths."""
-        rtx_type = _RTX.get(form.payload_type) if repair else None
-        return replace(
-            form, ssrc=self.media, rtx_payload_type=rtx_type, rtx_ssrc=self.rtx, fec_ssrc=self.fec if repair else None
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +57,7 @@ class Delivery:
     conversation: Conversation | None = None
     """through which its packets go; None: by UDP."""
 
-    def begin(self, config: SenderConfig, cname: str, *, now: int, wall: int, numbers: random.Random) -> TargetPaths:
+    def begin(self, maker: SessionMaker) -> TargetPaths:
         """A session for what is set up, and where it goes. Payloads are numbered anew each time."""
         setups = self.setups.values()
         to = TargetPaths(
@@ -89,17 +66,7 @@ class Delivery:
         streams = [replace(each.stream, rtp_path=each.paths[0], rtcp_path=each.paths[1]) for each in setups]
         if self.multicast:
             streams = [replace(stream, fec_ssrc=None) for stream in streams]
-        self.session = SenderSession(
-            streams,
-            cname=cname,
-            now=now,
-            wall=wall,
-            random=numbers,
-            max_datagram=config.max_datagram,
-            repair=config.repair.kind,
-            fec=config.repair.fec,
-            from_target=to.comes_from,
-        )
+        self.session = maker.make(streams, to.comes_from)
         return to
 
     @property

@@ -27,7 +27,7 @@ from sender.serve.config import ServeConfig
 from sender.serve.control import Control
 from sender.serve.presentation import Presentation
 from sender.snapshot import Snapshot
-from sender.transport import SharedPorts, Transport
+from sender.transport import PortPair, Transport
 
 _ANNOUNCE_AFTER_S = 1.0
 """not among what has to be quick."""
@@ -67,7 +67,7 @@ def run(
     return _outcome(config, network)
 
 
-def _share(transport: Transport, sockets: Sequence[socket.socket], config: ServeConfig) -> Mapping[bool, SharedPorts]:
+def _share(transport: Transport, sockets: Sequence[socket.socket], config: ServeConfig) -> Mapping[bool, PortPair]:
     """UDP ports for receivers, of each family in which they can connect."""
     listening = sockets[0]
     if listening.family == socket.AF_INET:
@@ -84,7 +84,7 @@ def _serve(
     transport: Transport,
     presentation: Presentation,
     sockets: Sequence[socket.socket],
-    ports: Mapping[bool, SharedPorts],
+    ports: Mapping[bool, PortPair],
     own: tuple[ssl.SSLContext, str] | None,
     stack: ExitStack,
     log: Log,

@@ -27,7 +27,7 @@ from sender.paths import Channel, Path, TargetPaths
 from sender.programme import Programme
 from sender.session import SenderSession, StreamConfig
 from sender.snapshot import SourceSnapshot
-from sender.transport import SharedPorts, Transport
+from sender.transport import PortPair, Transport
 from tests.support.traffic import h264_frame
 
 WAIT = 3.0
@@ -55,7 +55,7 @@ class Served:
 
     def __init__(self) -> None:
         self.transport = Transport(SenderConfig(()))
-        self.ports: SharedPorts = self.transport.share("127.0.0.1", socket.AF_INET)
+        self.ports: PortPair = self.transport.share("127.0.0.1", socket.AF_INET)
         self.outbox = Outbox(1, self.transport.wake)
         self.feed = Feed()
         feeds: list[Any] = [self.feed]
@@ -201,8 +201,8 @@ def test_through_a_connection() -> None:
     with serving() as served:
         taken: list[tuple[int, bytes]] = []
 
-        def hand_over(channel: int, datagrams: Sequence[bytes]) -> Sequence[bytes]:
-            taken.extend((channel, datagram) for datagram in datagrams[:1])
+        def hand_over(channel: Channel, datagrams: Sequence[bytes]) -> Sequence[bytes]:
+            taken.extend((channel.number, datagram) for datagram in datagrams[:1])
             return datagrams[1:]
 
         key = served.transport.new_key()

@@ -1,4 +1,4 @@
-"""The SDP of what is served, as DESCRIBE gives it (RFC 2326, appendix C)."""
+"""The SDP of what RTSP is about: as DESCRIBE gives it, and ANNOUNCE (RFC 2326, appendix C)."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ def track_name(index: int) -> str:
     return f"track{index + 1}"
 
 
-def describe(streams: Sequence[StreamConfig], span: Npt, host: str, *, cname: str, session_id: int) -> bytes:
-    """`streams` with the SSRCs that the asker will get; `span`: what can be played; `host`: our address as the asker
-    knows it. Ports are a matter of SETUP."""
+def describe(streams: Sequence[StreamConfig], span: Npt | None, host: str, *, cname: str, session_id: int) -> bytes:
+    """`streams` with the SSRCs that they will have; `span`: what can be played, where that is asked; `host`: our
+    address as the other end knows it. Ports are a matter of SETUP."""
     version6 = ":" in host
     address_type = "IP6" if version6 else "IP4"
+    attributes = () if span is None else (Attribute("range", npt.serialize(span)),)
     media = []
     for index, stream in enumerate(streams):
         told = describe_media(stream, (0, 1), cname, mid=False)
@@ -32,7 +33,7 @@ def describe(streams: Sequence[StreamConfig], span: Npt, host: str, *, cname: st
             Origin(session_id=str(session_id), address_type=address_type, address=host.partition("%")[0] or "0.0.0.0"),
             name="Steadycast",
             connection=Connection("::" if version6 else "0.0.0.0", address_type),
-            attributes=(Attribute("control", "*"), Attribute("range", npt.serialize(span))),
+            attributes=(Attribute("control", "*"), *attributes),
             media=tuple(media),
         )
     )

@@ -1,0 +1,31 @@
+"""SSRCs: each stream has its own to each destination (RFC 3550 §8), and so have its answers and its repair packets."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, replace
+
+from protocol.payload import registry
+from sender.transmit.stream import StreamConfig
+
+_RTX = {apt: payload_type for payload_type, apt in registry.DEFAULT_RTX_PAYLOAD_TYPES.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Of one stream to one destination."""
+
+    media: int
+    rtx: int
+    fec: int
+
+    @classmethod
+    def new(cls, numbers: random.Random) -> Identity:
+        return cls(*numbers.sample(range(1, 1 << 32), 3))
+
+    def given_to(self, form: StreamConfig, *, repair: bool) -> StreamConfig:
+        """The stream, but for its paths."""
+        rtx_type = _RTX.get(form.payload_type) if repair else None
+        return replace(
+            form, ssrc=self.media, rtx_payload_type=rtx_type, rtx_ssrc=self.rtx, fec_ssrc=self.fec if repair else None
+        )

@@ -1,0 +1,1 @@
+"""`python -m sender rtsp://…`: a presentation that is announced to a server, and sent there."""

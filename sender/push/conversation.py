@@ -1,0 +1,235 @@
+"""One conversation with a server: what we send is announced, set up, and recorded there."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TypeVar
+
+from protocol.control.client import Callbacks, Options, RtspClient
+from protocol.control.refusal import refusal
+from protocol.errors import FatalError, NoPeerError, ResourceError
+from protocol.rtsp import final_range, transport
+from protocol.rtsp import url as rtsp_url
+from protocol.rtsp.headers import Headers
+from protocol.rtsp.message import Request, Response
+from protocol.rtsp.transport import Transport
+from sender.interleaving import Interleaver
+from sender.network import Network
+from sender.push.pushed import Pushed
+from sender.session_description import describe, track_name
+from sender.transport import PortPair
+
+T = TypeVar("T")
+_PATIENCE = 1.0
+"""s that the answer to a goodbye is waited for."""
+_NO_TRANSPORT = 461
+
+
+class Conversation:
+    """`open`, `record`, `wait` again and again, then `leave`, or `close` without a word. On the control thread."""
+
+    def __init__(
+        self,
+        pushed: Pushed,
+        network: Network,
+        post: Callable[..., None],
+        log: Callable[[str], None],
+        options: Options,
+        cname: str,
+    ) -> None:
+        self._pushed, self._network, self._post, self._log, self._cname = pushed, network, post, log, cname
+        told = Callbacks(self._take_packet, self._answer, self._lose, log)
+        self._client = RtspClient(pushed.url, told, options)
+        self._packets: Interleaver | None = None
+        self._set_up: set[int] = set()
+        """indices of the streams that the server takes."""
+        self._lost = asyncio.Event()
+        self._why_lost = ""
+        self.ours = False
+        """the server is a Steadycast."""
+        self.lower = "UDP"
+        """how packets go: UDP or TCP."""
+
+    @property
+    def place(self) -> str:
+        """The server, for people."""
+        return self._client.place
+
+    # The way in
+
+    async def open(self) -> None:
+        """Raises FatalError."""
+        await self._client.open()
+        response = await self._client.request("OPTIONS")
+        self.ours = "Steadycast" in (response.headers.get("Server") or "")
+        host = self._client.connection.peer[0]
+        await self._do(lambda: setattr(self._pushed, "host", host))
+
+    async def record(self, lower: str) -> None:
+        """Announce everything, and send it, `lower` first, and by TCP where the server takes none of that. Raises
+        FatalError."""
+        await self._client.ask("ANNOUNCE", headers=Headers.of(("Content-Type", "application/sdp")), body=self._sdp())
+        refused: FatalError | None = None
+        for index, stream in enumerate(self._pushed.streams):
+            for choice in (self.lower,) if self._set_up else dict.fromkeys((lower, "TCP")):
+                response = await self._set_up_track(index, choice)
+                if response is None:
+                    self.lower = choice
+                    break
+                refused = refusal("SETUP", self._pushed.url, response)
+                if response.status != _NO_TRANSPORT:
+                    break
+            if index not in self._set_up and len(self._pushed.streams) > 1:
+                self._log(f"{self.place} does not take the {stream.media}: {refused}")
+        if not self._set_up:
+            raise refused or ResourceError(f"{self.place} takes nothing")
+        await self._client.ask("RECORD", headers=Headers.of(("Range", "npt=now-")))
+        self._client.keep_alive()
+        await self._do(self._begin)
+        names = ", ".join(self._pushed.streams[index].encoding for index in sorted(self._set_up))
+        self._log(f"{self.place} takes {names}, by {self.lower}")
+
+    def _begin(self) -> None:
+        """On the network thread."""
+        key = self._pushed.key
+        if (destination := self._network.destinations.get(key)) is not None:
+            destination.acknowledges, destination.reached, destination.starving = self.ours, True, False
+            destination.unwanted = set(range(len(self._pushed.streams))) - self._set_up
+            self._network.play(key)
+
+    def _sdp(self) -> bytes:
+        """Others cannot do anything with what only ours use."""
+        streams = self._pushed.streams
+        if not self.ours:
+            streams = [replace(stream, rtx_payload_type=None) for stream in streams]
+        local = self._client.connection.local[0]
+        return describe(streams, None, local, cname=self._cname, session_id=time.time_ns() // 1_000_000_000)
+
+    async def _set_up_track(self, index: int, lower: str) -> Response | None:
+        """None where it is set up now, else what the server said. Raises FatalError."""
+        ports: PortPair | None = None
+        if lower == "TCP":
+            asked = Transport("RTP/AVP", "TCP", interleaved=(2 * index, 2 * index + 1), mode="RECORD")
+        else:
+            family = socket.AF_INET6 if ":" in self._client.connection.peer[0] else socket.AF_INET
+            key = self._pushed.key
+            ports = await self._do(lambda: self._network.transport.attach(key, family))
+            asked = Transport("RTP/AVP", client_port=ports.ports, mode="RECORD")
+        text = transport.serialize([asked])
+        control = rtsp_url.control(str(self._client.url), track_name(index))
+        response = await self._client.request("SETUP", control, Headers.of(("Transport", text)))
+        if not 200 <= response.status < 300:
+            return response
+        agreed = transport.parse(response.headers.get("Transport") or text)
+        await self._lead(index, agreed[0] if agreed else asked, ports)
+        self._set_up.add(index)
+        return None
+
+    async def _lead(self, index: int, agreed: Transport, ports: PortPair | None) -> None:
+        """Where this track goes. Media go to the server that we speak with, whatever `source` says."""
+        key, pushed = self._pushed.key, self._pushed
+        if ports is None:
+            if self._packets is None:
+                self._packets = Interleaver(self._client.connection, self._network, self._post)
+            channels = self._packets.open(key, agreed.interleaved)
+            if channels is None:
+                raise ResourceError(f"{self.place} has no channels left")
+            await self._do(lambda: pushed.lead(index, *channels))
+            return
+        theirs, host = agreed.server_port, self._client.connection.peer[0]
+        if theirs is None or not all(theirs):
+            raise ResourceError(f"{self.place} does not say to which port it wants what")
+        await self._do(lambda: pushed.lead(index, *self._network.transport.lead(key, ports, host, theirs)))
+
+    # While it is sent
+
+    async def wait(self, seconds: float) -> None:
+        """Raises NoPeerError as soon as the connection is lost."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._lost.wait()
+        if self._lost.is_set():
+            raise NoPeerError(f"the connection to {self.place} is lost: {self._why_lost}")
+
+    async def heard(self) -> int | None:
+        """When something last came back, monotonic ns; None: nothing ever did."""
+
+        def ask() -> int | None:
+            destination = self._network.destinations.get(self._pushed.key)
+            return None if destination is None else destination.heard
+
+        return await self._do(ask)
+
+    async def probe(self) -> None:
+        """Whether the server is still there. Raises FatalError."""
+        await self._client.request("OPTIONS")
+
+    async def say(self, ranges: str) -> None:
+        """Everything that was sent. Whether that is understood makes no difference."""
+        headers = Headers.of(("Content-Type", "text/parameters"))
+        with contextlib.suppress(FatalError, TimeoutError):
+            async with asyncio.timeout(_PATIENCE):
+                await self._client.request(
+                    "SET_PARAMETER", headers=headers, body=f"{final_range.NAME}: {ranges}\r\n".encode()
+                )
+
+    def _take_packet(self, channel: int, packet: bytes) -> None:
+        if self._packets is not None:
+            self._packets.receive(channel, packet)
+
+    def _answer(self, request: Request) -> Response | None:
+        """What the server asks of us; None: the client knows what to say."""
+        if request.method == "TEARDOWN":
+            self._lose("the server ended it")
+        return None
+
+    def _lose(self, why: str) -> None:
+        self._why_lost = why
+        self._lost.set()
+
+    # The way out
+
+    async def stop(self) -> None:
+        """TEARDOWN: the connection stays. Raises FatalError."""
+        await self._end()
+        await self._client.request("TEARDOWN")
+
+    async def leave(self) -> None:
+        """TEARDOWN, and the end."""
+        if self._set_up and not self._lost.is_set():
+            with contextlib.suppress(FatalError, TimeoutError):
+                async with asyncio.timeout(_PATIENCE):
+                    await self._client.request("TEARDOWN")
+        await self.close()
+
+    async def close(self) -> None:
+        """Without a word."""
+        await self._end()
+        self._client.close()
+
+    async def _end(self) -> None:
+        """Nothing goes there any more."""
+        self._set_up.clear()
+        if self._packets is not None:
+            self._packets.close()
+            self._packets = None
+        with contextlib.suppress(FatalError):  # the network thread has ended
+            await self._do(self._cut)
+
+    def _cut(self) -> None:
+        """On the network thread."""
+        key = self._pushed.key
+        self._network.pause(key)
+        self._pushed.cut()
+        self._network.transport.release(key)
+        if (destination := self._network.destinations.get(key)) is not None:
+            destination.acknowledges, destination.heard = False, None
+
+    async def _do(self, work: Callable[[], T]) -> T:
+        """On the network thread."""
+        return await asyncio.wrap_future(self._network.ask(lambda _: work()))

@@ -1,0 +1,112 @@
+"""A presentation that is sent to a server, watched, and announced again when that breaks off."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+
+from protocol.errors import FatalError, Untrusted, UsageError
+from sender.push.conversation import Conversation
+
+SILENT = 2_000_000_000
+"""ns without a word by UDP after which packets go through the connection; and of one of ours, after which we say so."""
+STALE = 10_000_000_000
+"""ns without a word after which one of ours, that still answers, is asked anew."""
+_LOOK = 0.25
+_FIRST_DELAY, _LONGEST_DELAY = 0.5, 10.0
+"""s until the next try, twice as long each time; up to half of it is taken off by chance."""
+
+
+class Pusher:
+    """`run` until it is cancelled; then `stop`. On the control thread."""
+
+    def __init__(
+        self,
+        converse: Callable[[], Conversation],
+        log: Callable[[str], None],
+        taken: Callable[[], None],
+    ) -> None:
+        """`converse` begins a conversation with the server; `taken` is told when it has agreed."""
+        self._converse, self._log, self._tell_taken = converse, log, taken
+        self._lower = "UDP"
+        self._conversation: Conversation | None = None
+        self._taken = False
+        self.ending = False
+        """nothing more will be sent: what breaks off now may."""
+
+    async def run(self) -> None:
+        """Raises FatalError for what another try would not change."""
+        delay = _FIRST_DELAY
+        while True:
+            began = time.monotonic_ns()
+            try:
+                await self._try()
+                why = "announcing it anew"
+            except (Untrusted, UsageError):
+                raise
+            except FatalError as error:
+                if not self._taken:
+                    raise
+                if self.ending:
+                    return
+                why = str(error)
+            finally:
+                await self._let_go()
+            if time.monotonic_ns() - began > STALE:
+                delay = _FIRST_DELAY
+            pause = delay * random.uniform(0.5, 1.0)
+            self._log(f"{why}; next try in {pause:.1f} s")
+            await asyncio.sleep(pause)
+            delay = min(2 * delay, _LONGEST_DELAY)
+
+    async def say(self, ranges: str) -> None:
+        """Everything that was sent."""
+        if self._conversation is not None:
+            await self._conversation.say(ranges)
+
+    async def stop(self) -> None:
+        """The server is told that we leave."""
+        if self._conversation is not None:
+            await self._conversation.leave()
+
+    async def _try(self) -> None:
+        """One conversation, until it is worth another. Raises FatalError."""
+        conversation = self._conversation = self._converse()
+        await conversation.open()
+        await conversation.record(self._lower)
+        self._taken = True
+        self._tell_taken()
+        while await self._watch(conversation):
+            seconds = SILENT // 1_000_000_000
+            self._log(f"nothing comes back by UDP for {seconds} s: sending in the TCP connection")
+            self._lower = "TCP"
+            await conversation.stop()
+            await conversation.record(self._lower)
+
+    async def _let_go(self) -> None:
+        """Whatever is left of the conversation."""
+        if self._conversation is not None:
+            conversation, self._conversation = self._conversation, None
+            await conversation.close()
+
+    async def _watch(self, conversation: Conversation) -> bool:
+        """Until it has broken off: False. True: nothing came back by UDP. Raises FatalError where the connection is
+        lost."""
+        began = time.monotonic_ns()
+        said = False
+        while True:
+            await conversation.wait(_LOOK)
+            heard, now = await conversation.heard(), time.monotonic_ns()
+            silence = now - (began if heard is None else max(began, heard))
+            if silence < SILENT:
+                said = False
+            elif heard is None and conversation.lower == "UDP":
+                return True
+            elif conversation.ours and silence >= STALE:
+                return False
+            elif conversation.ours and not said:
+                said = True
+                self._log(f"no reports from {conversation.place} for {SILENT // 1_000_000_000} s")
+                await conversation.probe()
