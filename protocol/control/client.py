@@ -138,13 +138,14 @@ class RtspClient:
         self._stop_keeping_alive()
         self._keeping_alive = asyncio.get_running_loop().create_task(self._keep_alive(url))
 
-    def close(self) -> None:
-        """Without another word; `lost` is not called."""
+    def close(self) -> Connection | None:
+        """Without another word; `lost` is not called. The connection, which is closed soon; None: there was none."""
         self._stop_keeping_alive()
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
         self._fail(NoPeerError(f"the connection to {self.place} was closed"))
+        return connection
 
     # Asking
 

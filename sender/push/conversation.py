@@ -210,7 +210,11 @@ class Conversation:
     async def close(self) -> None:
         """Without a word."""
         await self._end()
-        self._client.close()
+        connection = self._client.close()
+        if connection is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_PATIENCE):
+                    await connection.ended.wait()
 
     async def _end(self) -> None:
         """Nothing goes there any more."""

@@ -174,6 +174,14 @@ def test_what_the_application_refuses_leaves_nothing(dialogue: Dialogue) -> None
     assert not dialogue.server.sessions
 
 
+def test_what_was_announced_outlives_a_transport_that_will_not_do(dialogue: Dialogue) -> None:
+    dialogue.ask("ANNOUNCE", body=SDP, Content_Type="application/sdp")
+    refused = dialogue.ask("SETUP", f"{URL}/track1", Transport="RTP/AVP;multicast;mode=record")
+    assert refused.status == 461
+    assert dialogue.set_up(TCP).status == 200
+    assert dialogue.ask("RECORD").status == 200
+
+
 def test_tracks_are_one_session_and_go_one_by_one(dialogue: Dialogue, player: Player) -> None:
     dialogue.set_up()
     dialogue.set_up(track="track2")
