@@ -197,6 +197,12 @@ class Network:
                 destination.session.handle_unreachable(now)
             self._touched.add(key)
 
+    def told(self, key: int, now: int) -> None:
+        """This destination has acknowledged the final ranges in its control connection."""
+        if (destination := self.destinations.get(key)) is not None:
+            destination.session.handle_told(now)
+            self._touched.add(key)
+
     def receive(self, key: int, datagrams: Sequence[bytes], path: Hashable, now: int) -> None:
         """Datagrams that came another way than through the transport's sockets."""
         self._hand_in(key, Batch.of(datagrams, now, path), now)

@@ -159,6 +159,11 @@ class SenderSession:
         if self._farewell is not None:
             self._farewell.hurry(now)
 
+    def handle_told(self, now: int) -> None:
+        """The other end has the final ranges, by its word in the control connection."""
+        if self._farewell is not None:
+            self._farewell.told(now)
+
     def close(self, now: int) -> None:
         """Everything queued leaves at once, then the final range until it is acknowledged, then BYE."""
         if self._farewell is not None:

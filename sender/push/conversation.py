@@ -73,6 +73,7 @@ class Conversation:
     async def record(self, lower: str) -> None:
         """Announce everything, and send it, `lower` first, and by TCP where the server takes none of that. Raises
         FatalError."""
+        self.lower = lower
         await self._client.ask("ANNOUNCE", headers=Headers.of(("Content-Type", "application/sdp")), body=self._sdp())
         refused: FatalError | None = None
         for index, stream in enumerate(self._pushed.streams):
@@ -170,13 +171,13 @@ class Conversation:
         await self._client.request("OPTIONS")
 
     async def say(self, ranges: str) -> None:
-        """Everything that was sent. Whether that is understood makes no difference."""
-        headers = Headers.of(("Content-Type", "text/parameters"))
+        """Everything that was sent. Who does not understand is told by RTCP alone."""
+        headers, body = Headers.of(("Content-Type", "text/parameters")), f"{final_range.NAME}: {ranges}\r\n".encode()
         with contextlib.suppress(FatalError, TimeoutError):
             async with asyncio.timeout(_PATIENCE):
-                await self._client.request(
-                    "SET_PARAMETER", headers=headers, body=f"{final_range.NAME}: {ranges}\r\n".encode()
-                )
+                response = await self._client.request("SET_PARAMETER", headers=headers, body=body)
+                if response.status == 200:
+                    self._network.call(lambda now: self._network.told(self._pushed.key, now))
 
     def _take_packet(self, channel: int, packet: bytes) -> None:
         if self._packets is not None:

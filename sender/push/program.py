@@ -94,9 +94,11 @@ class Control:
 
     async def _close(self) -> None:
         for pusher in self._pushers.values():
-            await pusher.stop()
+            pusher.ending = True
+        await asyncio.gather(*(pusher.stop() for pusher in self._pushers.values()))
         for task in self._tasks:
             task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _tell_ending(self, destination: Destination) -> None:
         """On the network thread: the server hears of it in the connection, too."""

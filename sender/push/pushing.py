@@ -7,11 +7,13 @@ import random
 import time
 from collections.abc import Callable
 
-from protocol.errors import FatalError, Untrusted, UsageError
+from protocol.errors import FatalError, ResourceError, Untrusted, UsageError
 from sender.push.conversation import Conversation
 
 SILENT = 2_000_000_000
 """ns without a word by UDP after which packets go through the connection; and of one of ours, after which we say so."""
+SLOW = 4_000_000_000
+"""the same of others: their first report takes up to 3.1 s (RFC 3550 §6.2, §6.3.1)."""
 STALE = 10_000_000_000
 """ns without a word after which one of ours, that still answers, is asked anew."""
 _LOOK = 0.25
@@ -32,6 +34,8 @@ class Pusher:
         self._converse, self._log, self._tell_taken = converse, log, taken
         self._lower = "UDP"
         self._conversation: Conversation | None = None
+        self._insists = True
+        """on hearing something."""
         self._taken = False
         self.ending = False
         """nothing more will be sent: what breaks off now may."""
@@ -79,11 +83,23 @@ class Pusher:
         self._taken = True
         self._tell_taken()
         while await self._watch(conversation):
-            seconds = SILENT // 1_000_000_000
-            self._log(f"nothing comes back by UDP for {seconds} s: sending in the TCP connection")
+            await self._change(conversation)
+
+    async def _change(self, conversation: Conversation) -> None:
+        """From UDP to the connection, and back where the server does not take it. Raises FatalError."""
+        seconds = self._patience(conversation) // 1_000_000_000
+        self._log(f"nothing comes back by UDP for {seconds} s: sending in the TCP connection")
+        await conversation.stop()
+        try:
+            await conversation.record("TCP")
             self._lower = "TCP"
-            await conversation.stop()
-            await conversation.record(self._lower)
+        except ResourceError as error:
+            self._log(f"by UDP all the same: {error}")
+            self._insists = False
+            await conversation.record("UDP")
+
+    def _patience(self, conversation: Conversation) -> int:
+        return SILENT if conversation.ours else SLOW
 
     async def _let_go(self) -> None:
         """Whatever is left of the conversation."""
@@ -98,12 +114,15 @@ class Pusher:
         said = False
         while True:
             await conversation.wait(_LOOK)
+            if self.ending:
+                continue
             heard, now = await conversation.heard(), time.monotonic_ns()
             silence = now - (began if heard is None else max(began, heard))
             if silence < SILENT:
                 said = False
-            elif heard is None and conversation.lower == "UDP":
-                return True
+            elif heard is None and conversation.lower == "UDP" and self._insists:
+                if silence >= self._patience(conversation):
+                    return True
             elif conversation.ours and silence >= STALE:
                 return False
             elif conversation.ours and not said:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TypeVar
 
 from protocol.errors import FatalError
-from protocol.rtsp import final_range, rtp_info
+from protocol.rtsp import rtp_info
 from protocol.rtsp.application import Agreed, Peer, Refused, Session, Started
 from protocol.rtsp.headers import Headers
 from protocol.rtsp.message import Request
@@ -195,7 +195,7 @@ class Served:
         """Its session says goodbye: those who understand are told in the connection, too, what that was."""
         for session in delivery.players.values():
             if ranges and session.context.ours and isinstance(session.peer.connection, Conversation):
-                session.peer.connection.set_parameter(session, final_range.NAME, ranges)
+                session.peer.connection.tell_ranges(session, delivery.key, ranges)
 
     def handle_end(self, delivery: Delivery, over: SenderSession) -> None:
         """This session has said goodbye."""

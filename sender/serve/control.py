@@ -105,6 +105,10 @@ class Control:
         self._agreeing.forget(conversation)
         self._server.lost(conversation.peer, time.monotonic_ns())
 
+    def acknowledged(self, target: int) -> None:
+        """This target's receiver has its final ranges."""
+        self._network.call(lambda now: self._network.told(target, now))
+
     # Time, and the network thread
 
     def _look(self) -> None:

@@ -10,6 +10,9 @@ PATIENCE = 2_000_000_000
 LONGEST = 4_000_000_000
 """ns for which reports are that a receiver has announced: it lets what is on its way arrive and be played first."""
 
+SOON = 300_000_000
+"""ns in which whoever has everything announces a report, or will not."""
+
 
 class Farewell:
     """When to repeat the final range and when to stop. Times in monotonic ns."""
@@ -41,6 +44,12 @@ class Farewell:
             self._deadline = max(self._deadline, self._latest)
         self._acknowledged[ssrc].add(receiver)
         self._next = min(self._next, now) if not self.waiting else self._next
+
+    def told(self, now: int) -> None:
+        """The final ranges have been acknowledged another way: only reports are still worth a wait, if any are
+        announced soon."""
+        if not self._reporters:
+            self._deadline = min(self._deadline, now + SOON)
 
     def reported(self, receiver: int) -> None:
         """Its report is here, or will not come."""

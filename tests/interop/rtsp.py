@@ -12,6 +12,10 @@ from tests.support import peers
 SERVER = peers.ROOT / "tests" / "support" / "gst_rtsp_server.py"
 
 
+TO_PICTURES = "videoconvert ! video/x-raw,format=I420,colorimetry=bt601 ! y4menc ! filesink sync=false"
+TO_SOUND = "audioconvert ! audio/x-raw,format=S16LE,channels=1 ! wavenc ! filesink sync=false"
+
+
 def free_port() -> int:
     """A TCP port of 127.0.0.1 that is free."""
     with closing(socket.socket()) as opened:
@@ -37,13 +41,11 @@ def by_gstreamer(
     url: str, lower: str, video: str, audio: str, pictures: Path, sound: Path, *properties: str
 ) -> list[object]:
     """Plays until the end. `lower`: udp, tcp or udp-mcast; `properties` of rtspsrc."""
-    to_pictures = "videoconvert ! video/x-raw,format=I420,colorimetry=bt601 ! y4menc ! filesink sync=false"
-    to_sound = "audioconvert ! audio/x-raw,format=S16LE,channels=1 ! wavenc ! filesink sync=false"
     return [
         *gstreamer.LAUNCH,
         *("rtspsrc", f"location={url}", f"protocols={lower}", "latency=100", "name=s", *properties),
-        *f"s. ! {gstreamer.DECODE[video]} ! {to_pictures} location={pictures}".split(),
-        *f"s. ! {gstreamer.DECODE[audio]} ! {to_sound} location={sound}".split(),
+        *f"s. ! {gstreamer.DECODE[video]} ! {TO_PICTURES} location={pictures}".split(),
+        *f"s. ! {gstreamer.DECODE[audio]} ! {TO_SOUND} location={sound}".split(),
     ]
 
 

@@ -69,3 +69,16 @@ def test_gstreamer_by_multicast(clip: Path, tmp_path: Path) -> None:
         with peers.Process(command, tmp_path, "peer") as playing:
             assert playing.wait(15) == 0, playing.log
     stage.check(out, "h264", "opus")
+
+
+@pytest.mark.parametrize("lower", ["udp", "tcp"])
+def test_our_receiver(clip: Path, tmp_path: Path, lower: str) -> None:
+    out = stage.Outputs.of(tmp_path)
+    with serving(tmp_path, clip, "h264", "opus") as url:
+        command = stage.receiver(url, out, "--exit-on-end", "--rtsp-transport", lower)
+        with peers.Process(command, tmp_path, "receiver") as receiving:
+            assert receiving.wait(15) == 0, receiving.log
+            report = receiving.json()
+    stage.check(out, "h264", "opus")
+    stage.check_report(report, "h264", "opus")
+    assert all(stream["ledger"]["sent_known"] for stream in report["streams"])  # type: ignore[attr-defined]

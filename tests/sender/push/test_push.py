@@ -106,6 +106,15 @@ def test_where_nothing_comes_back_by_udp_the_connection_takes_it() -> None:
         assert len(server.packets) == 2, "the streams are the same"
 
 
+def test_a_server_that_takes_nothing_else_is_sent_to_by_udp_however_silent() -> None:
+    with Recorder(reports=False, takes=("UDP",)) as server, sending(server) as sender:
+        sender.wait_for(lambda: server.requests.count("RECORD") == 2)
+        before = len(video(server))
+        sender.wait_for(lambda: len(video(server)) > before + 10)
+        assert "SETUP TCP" not in server.requests
+        assert any("by UDP all the same" in line for line in sender.lines)
+
+
 def test_a_connection_that_breaks_is_made_again_and_the_stream_goes_on() -> None:
     with Recorder() as server, sending(server) as sender:
         sender.wait_for(lambda: len(video(server)) > 20)
