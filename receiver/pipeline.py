@@ -159,6 +159,8 @@ class Receiver:
         return self._conclude()
 
     def _close(self) -> None:
+        if self._control is not None:
+            self._control.leave()
         self._network.end()
         self._playback.close()
         self._outputs.close()

@@ -28,6 +28,8 @@ from receiver.network import Network
 
 _PATIENCE = 1.0
 """s that an answer to TEARDOWN is waited for."""
+_ON_ITS_WAY = 0.1
+"""s between the last packet that a server sent and the end of our account."""
 _PUNCH = 15.0
 """s between datagrams that keep firewalls on the way open."""
 _INSTEAD = {"UDP": ("UDP", "TCP", "MULTICAST"), "TCP": ("TCP",), "MULTICAST": ("MULTICAST",)}
@@ -253,17 +255,20 @@ class Conversation:
     # The way out
 
     async def stop(self) -> None:
-        """TEARDOWN: the connection stays. Raises FatalError."""
+        """TEARDOWN, to be set up anew. Raises FatalError."""
         await self._client.request("TEARDOWN", self._aggregate())
         self._end()
 
     async def leave(self) -> None:
-        """TEARDOWN, and the end."""
-        if self._ways and not self._lost.is_set():
-            with contextlib.suppress(FatalError, TimeoutError):
-                async with asyncio.timeout(_PATIENCE):
-                    await self._client.request("TEARDOWN", self._aggregate())
-        self.close()
+        """TEARDOWN. What is on its way still comes in, until `close`, and reports go out."""
+        if not self._ways or self._lost.is_set():
+            return
+        with contextlib.suppress(FatalError, ProtocolError, TimeoutError):
+            async with asyncio.timeout(_PATIENCE):
+                response = await self._client.request("TEARDOWN", self._aggregate())
+                if response.body:
+                    await asyncio.sleep(_ON_ITS_WAY)
+                    self._take_parameters(response.body.decode(errors="replace"))
 
     def close(self) -> None:
         """Without a word."""

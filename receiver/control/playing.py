@@ -23,7 +23,7 @@ _FIRST_DELAY, _LONGEST_DELAY = 0.5, 5.0
 
 
 class Player:
-    """`run` until it is cancelled; then `stop`. On the control thread."""
+    """`run` until it is cancelled, then `leave`, and `close`. On the control thread."""
 
     def __init__(
         self,
@@ -49,14 +49,11 @@ class Player:
             try:
                 await self._try()
                 why = f"no packets from {self._url.host} for {STALE // 1_000_000_000} s"
-            except (Untrusted, UsageError):
-                raise
             except FatalError as error:
-                if not self._played:
+                if not self._played or isinstance(error, Untrusted | UsageError):
                     raise
                 why = str(error)
-            finally:
-                self._let_go()
+            self.close()
             if time.monotonic_ns() - began > STALE:
                 delay = _FIRST_DELAY
             pause = delay * random.uniform(0.5, 1.0)
@@ -64,10 +61,16 @@ class Player:
             await asyncio.sleep(pause)
             delay = min(2 * delay, _LONGEST_DELAY)
 
-    async def stop(self) -> None:
-        """The server is told that we leave."""
+    async def leave(self) -> None:
+        """The server is told; what it then says that it has sent counts."""
         if self._conversation is not None:
             await self._conversation.leave()
+
+    def close(self) -> None:
+        """Whatever is left of the conversation."""
+        if self._conversation is not None:
+            self._conversation.close()
+            self._conversation = None
 
     async def _try(self) -> None:
         """One conversation, until it is worth another. Raises FatalError."""
@@ -87,12 +90,6 @@ class Player:
             self._lower = "TCP"
             await conversation.stop()
             await conversation.play(self._lower)
-
-    def _let_go(self) -> None:
-        """Whatever is left of the conversation."""
-        if self._conversation is not None:
-            self._conversation.close()
-            self._conversation = None
 
     async def _watch(self, conversation: Conversation) -> bool:
         """Until the stream has broken off: False. True: nothing came by UDP. Raises FatalError where the connection

@@ -38,8 +38,11 @@ class Control(Protocol):
     def parted(self, then: Callable[[], None]) -> None:
         """`then` is called once whoever has said goodbye has ended its agreement, as far as that is worth a wait."""
 
+    def leave(self) -> None:
+        """Those who send for us alone are told that we want no more, and say what they have sent."""
+
     def close(self) -> None:
-        """Everybody at the other end is told."""
+        """Every connection is closed."""
 
 
 def open_control(
@@ -109,6 +112,9 @@ class _Listening:
         self._announcer = Announcer(service, self._log, host)
         self._announcer.start(_ANNOUNCE_AFTER)
 
+    def leave(self) -> None:
+        """They go on, if they like."""
+
     def close(self) -> None:
         if self._announcer is not None:
             self._announcer.close()
@@ -151,12 +157,15 @@ class _Asking:
         except Exception as error:  # as on every other thread, a mistake ends the run
             self._failed(error)
 
-    def close(self) -> None:
+    def leave(self) -> None:
         with contextlib.suppress(TimeoutError):
-            self._thread.call(self._close()).result(_PATIENCE)
-        self._thread.close()
+            self._thread.call(self._leave()).result(_PATIENCE)
 
-    async def _close(self) -> None:
-        await self._player.stop()
+    async def _leave(self) -> None:
         if self._task is not None:
             self._task.cancel()
+        await self._player.leave()
+
+    def close(self) -> None:
+        self._thread.post(self._player.close)
+        self._thread.close()

@@ -45,8 +45,9 @@ class Playing(Bare):
     def close(self) -> None:
         if not self._closed:
             self._closed = True
-            self.do(self.player.stop())
             self.run.cancel()
+            self.do(self.player.leave())
+            self.thread.post(self.player.close)
             super().close()
 
 
@@ -332,3 +333,21 @@ def test_the_server_ends_the_session(begin: Begin) -> None:
         until(lambda: sum(isinstance(event, StreamEnded) for event in player.events) == 2)
         ended = [event.why for event in player.events if isinstance(event, StreamEnded)]
         assert ended == ["the server ended it"] * 2
+
+
+def test_who_leaves_is_told_what_was_sent(begin: Begin) -> None:
+    """In the answer to TEARDOWN: head and tail of what we asked for are exact, though it was we who ended it."""
+
+    def answer(request: Request) -> Response | list[Message]:
+        if request.method == "TEARDOWN":
+            headers = Headers.of(("Content-Type", "text/parameters"))
+            return Response(200, headers, b"x-steadycast-range: 1 65530 65551 22, 2 0 9 10\r\n")
+        return playing_by_tcp(request)
+
+    with RtspScript(answer) as server:
+        player = begin(server, "tcp")
+        until(lambda: player.arrived() == {"VP8": 10, "PCMU": 10})
+        player.run.cancel()
+        player.do(player.player.leave())
+        streams = {s.format.encoding: s.ledger for s in player.network.ask().streams}
+        assert [(streams[name].sent, streams[name].lost) for name in ("VP8", "PCMU")] == [(22, 12), (10, 0)]
