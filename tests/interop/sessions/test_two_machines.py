@@ -79,6 +79,28 @@ def test_passwords(tmp_path: Path) -> None:
         assert "wants the password of anna: give --password-file FILE" in report["error"]
 
 
+def test_the_sender_comes_to_the_receiver(tmp_path: Path) -> None:
+    """The other way round: it is the receiver that is new to the sender."""
+    with two_machines(tmp_path) as (there, here):
+        url = f"rtsps://{here.address}:5004/studio"
+        listening = peers.receiver(":5004", "--video", "none", "--audio", "none", "--exit-on-end", "--json", "-v")
+        sending = peers.sender(url, *MEDIA, "--duration", f"{SECONDS}s", "--json")
+        with here.run(listening, "receiver") as receiver:
+            receiver.wait_for_text("fingerprint of this machine's certificate: ")
+            shown = re.findall(r"certificate: (\S{95})", receiver.log)[0]
+            with there.run(sending, "sender") as sender:
+                assert sender.wait(20) == 0, sender.log
+            assert receiver.wait(10) == 0, receiver.log
+            assert f"{here.address}:5004 is new here and trusted from now on, by its fingerprint {shown}" in sender.log
+            assert packets(receiver.json()) > 20
+        (here.configuration / "identity.pem").unlink()
+        with here.run(listening, "receiver") as receiver:
+            receiver.wait_for_text("fingerprint of this machine's certificate: ")
+            with there.run(sending, "sender") as sender:
+                assert sender.wait(20) == 1, sender.log
+                assert f"{here.address}:5004 shows another certificate than before" in str(sender.json()["error"])
+
+
 def test_they_find_each_other(tmp_path: Path) -> None:
     with two_machines(tmp_path) as (there, here), serving(there) as server:
         shown = fingerprint(server)
