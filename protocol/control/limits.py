@@ -24,6 +24,9 @@ class Limits:
     accept_rate: float = 1000.0
     """connections taken from the system's queue at once, and each second from then on, those refused counted as a fifth
     each; those beyond wait there."""
+    handshakes: int = 200
+    handshake_rate: float = 100.0
+    """of TLS, at once and each second from then on: each takes a millisecond of a core; those beyond wait a moment."""
     first_byte: float = 5.0
     request: float = 10.0
     """for the TLS handshake; until the first whole request has come; and for each later one that has begun."""

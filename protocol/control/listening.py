@@ -91,6 +91,7 @@ class Listener:
         """of connections that do not stand yet."""
         self._connections: set[Connection] = set()
         self._may_accept = Bucket(self._limits.accepts, self._limits.accept_rate, 0.0)
+        self._may_greet = Bucket(self._limits.handshakes, self._limits.handshake_rate, 0.0)
         self._timer: asyncio.TimerHandle | None = None
         self._again: asyncio.TimerHandle | None = None
         self.counts = Counts()
@@ -190,11 +191,19 @@ class Listener:
         if not first or (first == _HANDSHAKE and self._tls is None):
             self._drop(sock)
             return
-        asyncio.get_running_loop().remove_reader(sock)
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(sock)
+        if first == _HANDSHAKE and not self._may_greet.take(loop.time()):
+            loop.call_later(_PAUSE, self._look_again, sock)
+            return
         address = self._waiting.pop(sock).address
-        task = asyncio.get_running_loop().create_task(self._begin(sock, address, tls=first == _HANDSHAKE))
+        task = loop.create_task(self._begin(sock, address, tls=first == _HANDSHAKE))
         self._beginning.add(task)
         task.add_done_callback(self._beginning.discard)
+
+    def _look_again(self, sock: socket.socket) -> None:
+        if sock in self._waiting:
+            asyncio.get_running_loop().add_reader(sock, self._look, sock)
 
     async def _begin(self, sock: socket.socket, address: str, *, tls: bool) -> None:
         connection = Connection(self._handle_standing, limits=self._limits)

@@ -227,6 +227,34 @@ def test_more_than_a_second_may_bring_wait_in_the_systems_queue() -> None:
     asyncio.run(run())
 
 
+def test_handshakes_have_a_rate_of_their_own(server_tls: ssl.SSLContext) -> None:
+    """They are what a stranger can make us work for; who speaks plainly does not wait for them."""
+
+    async def run() -> None:
+        server = Listening()
+        limits = Limits(handshakes=3, handshake_rate=10.0)
+        async with listener(server, tls=server_tls, limits=limits) as listening:
+            port, loop = listening.ports[0], asyncio.get_running_loop()
+            begin = loop.time()
+            greeting = [
+                asyncio.create_task(connect("127.0.0.1", port, Listening(), tls=client_tls())) for _ in range(8)
+            ]
+            while not any(task.done() for task in greeting):
+                await asyncio.sleep(0.01)
+            plain = await connect("127.0.0.1", port, Listening())
+            plain.send(OPTIONS)
+            await server.until(lambda: bool(server.heard))
+            assert not all(task.done() for task in greeting)
+            connections = await asyncio.gather(*greeting)
+            assert loop.time() - begin >= 0.4
+            assert listening.counts.accepted == 9
+            for connection in (plain, *connections):
+                connection.close()
+            await server.until(lambda: len(server.ends) == 9)
+
+    asyncio.run(run())
+
+
 def test_media_that_nobody_reads_are_dropped_whole_and_counted() -> None:
     async def run() -> None:
         server = Listening()
