@@ -299,9 +299,9 @@ class ReceiverSession:
         return {path for source in self._sources.proven(now) for path in (source.path, source.rtcp_path) if path}
 
     def heard(self, ports: Iterable[int]) -> int | None:
-        """When packets of the streams of this agreement came last, monotonic ns; None: none have."""
+        """When packets of the streams of this agreement came last, monotonic ns; None: there is none that goes on."""
         agreed = {self._scopes.at(port).types for port in ports}
-        streams = [source.stream for source in self._sources if source.types in agreed]
+        streams = [source.playing for source in self._sources if source.types in agreed]
         return max((stream.last_arrival for stream in streams if stream is not None), default=None)
 
     @property

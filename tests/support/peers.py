@@ -141,6 +141,15 @@ class Process:
         """Until somebody has bound the UDP port; fails when the program ends before that."""
         self._wait(lambda: is_bound(port), f"bind UDP port {port}", timeout)
 
+    def wait_for_tcp(self, port: int, timeout: float = 15.0) -> None:
+        """Until somebody takes connections there, which is tried."""
+
+        def listens() -> bool:
+            with socket.socket() as sock:
+                return sock.connect_ex(("127.0.0.1", port)) == 0
+
+        self._wait(listens, f"listen on TCP port {port}", timeout)
+
     def wait_for_text(self, text: str, timeout: float = 15.0) -> None:
         """Until it has said this, on either output."""
         self._wait(lambda: text in self.log or text in self.output, f"say {text!r}", timeout)

@@ -56,21 +56,11 @@ def receiving(folder: Path, port: int, *options: object) -> peers.Process:
     return peers.Process(command, folder, "receiver")
 
 
-def wait_for_tcp(port: int, receiver: peers.Process) -> None:
-    """Until somebody takes connections there."""
-
-    def listens() -> bool:
-        with socket.socket() as sock:
-            return sock.connect_ex(("127.0.0.1", port)) == 0
-
-    receiver._wait(listens, f"listen on TCP port {port}", 15.0)
-
-
 def take(folder: Path, send: Any, *options: object, lenient: bool = False) -> dict[str, Any]:
     """What `send(port)` sends; our report. `lenient`: towards one that does not always end as it should."""
     port = peers.free_ports()
     with receiving(folder, port, *options) as receiver:
-        wait_for_tcp(port, receiver)
+        receiver.wait_for_tcp(port)
         with peers.Process(send(port), folder, "peer") as sending:
             assert sending.wait(15) in ((0, 1) if lenient else (0,)), sending.log
         if lenient:
@@ -124,7 +114,7 @@ def test_several_at_once_that_number_their_payload_types_alike(encoded: Path, tm
         made("testsrc=size=160x120:rate=25", ffmpeg.VIDEO["vp8"], f"rtsp://127.0.0.1:{port}/three"),
     ]
     with receiving(tmp_path, port) as receiver:
-        wait_for_tcp(port, receiver)
+        receiver.wait_for_tcp(port)
         sending = [peers.Process(command, tmp_path, f"peer{n}") for n, command in enumerate(commands)]
         try:
             assert [process.wait(20) for process in sending] == [0, 0, 0]
@@ -145,7 +135,7 @@ def test_only_who_is_known_may_send(encoded: Path, tmp_path: Path) -> None:
     users.chmod(0o600)
     port = peers.free_ports()
     with receiving(tmp_path, port, "--users", users) as receiver:
-        wait_for_tcp(port, receiver)
+        receiver.wait_for_tcp(port)
         for name in ("", "alice:wrong@"):
             command = by_ffmpeg(encoded, f"rtsp://{name}127.0.0.1:{port}/clip", "tcp", "opus")
             with peers.Process(command, tmp_path, "stranger") as stranger:
