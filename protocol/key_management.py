@@ -3,12 +3,35 @@
 from __future__ import annotations
 
 import base64
+import time
 
+from protocol import mikey, ntp
 from protocol.encoded import from_base64
-from protocol.errors import Unsupported
+from protocol.errors import ProtocolError, Unsupported
 from protocol.rtsp import quoted
+from protocol.rtsp.headers import Headers
+from protocol.srtp.master_key import MasterKey
 
 HEADER, ATTRIBUTE = "KeyMgmt", "key-mgmt"
+
+
+def new_message(key: MasterKey) -> bytes:
+    """A new MIKEY message with this key."""
+    return mikey.serialize(key, ntp.ntp_from_unix(time.time_ns()))
+
+
+def telling(key: MasterKey, url: str) -> Headers:
+    """A request or an answer about that URL tells the key."""
+    return Headers.of((HEADER, header(new_message(key), url)))
+
+
+def offered(headers: Headers) -> MasterKey | None:
+    """The key that a request or an answer tells; None where there is none that can be used."""
+    value = headers.get(HEADER)
+    try:
+        return None if value is None else mikey.parse(from_header(value))
+    except ProtocolError:
+        return None
 
 
 def header(message: bytes, url: str) -> str:

@@ -1,4 +1,5 @@
-"""SSRCs: each stream has its own to each destination (RFC 3550 §8), and so have its answers and its repair packets."""
+"""SSRCs: each stream has its own to each destination (RFC 3550 §8), and so have its answers and its repair packets; and
+a key for whoever wants it encrypted."""
 
 from __future__ import annotations
 
@@ -6,8 +7,11 @@ import random
 from dataclasses import dataclass, replace
 
 from protocol.payload import registry
+from protocol.srtp.master_key import MasterKey
+from protocol.srtp.profile import Profile
 from sender.transmit.stream import StreamConfig
 
+_PROFILE = Profile.AEAD_AES_128_GCM
 _RTX = {apt: payload_type for payload_type, apt in registry.DEFAULT_RTX_PAYLOAD_TYPES.items()}
 
 
@@ -18,10 +22,13 @@ class Identity:
     media: int
     rtx: int
     fec: int
+    key: MasterKey
 
     @classmethod
     def new(cls, numbers: random.Random) -> Identity:
-        return cls(*numbers.sample(range(1, 1 << 32), 3))
+        media, rtx, fec = numbers.sample(range(1, 1 << 32), 3)
+        key = replace(MasterKey.generate(_PROFILE), rocs={media: 0, rtx: 0, fec: 0})
+        return cls(media, rtx, fec, key)
 
     def given_to(self, form: StreamConfig, *, repair: bool) -> StreamConfig:
         """The stream, but for its paths."""

@@ -148,7 +148,7 @@ class Network:
         if (before := self.destinations.pop(to.key, None)) is not None:
             self._open -= 1
             self._past.append(replace(before.snapshot(time.monotonic_ns()), left=True))
-        secured = None if encryption is None else Secured(encryption, self.journal.say)
+        secured = None if encryption is None else Secured(encryption, to.name, self.journal.say)
         self.destinations[to.key] = Destination(to, session, feeds, context, acknowledges, secured, playing)
         self._touched.add(to.key)
         self._open += 1

@@ -26,10 +26,10 @@ def encrypt(
 
 
 class Secured:
-    """One destination. `tell` gets lines for people."""
+    """One destination, by its name. `tell` gets lines for people."""
 
-    def __init__(self, encryption: Encryption, tell: Callable[[str], None]) -> None:
-        self._encryption = encryption
+    def __init__(self, encryption: Encryption, name: str, tell: Callable[[str], None]) -> None:
+        self._encryption, self._name = encryption, name
         self._complaints = Complaints(tell, "reports")
 
     def receive(self, session: SenderSession, batch: Batch, now: int) -> bool:
@@ -38,7 +38,7 @@ class Secured:
         refused = self._encryption.take_refused()
         if refused:
             session.refuse(refused)
-        self._complaints.look(_name(batch.path), len(opened), refused.total(), now)
+        self._complaints.look(self._name, len(opened), refused.total(), now)
         if len(opened):
             session.handle_datagrams(opened, now)
         return len(opened) > 0
@@ -51,10 +51,3 @@ class Secured:
         """RTP packets that did not leave: as long as they were before, headers and all, so that they can be counted."""
         grown = self._encryption.overhead - SRTCP_INDEX
         return [datagram[: len(datagram) - grown] for datagram in datagrams]
-
-
-def _name(path: object) -> str:
-    """A socket address, for people."""
-    if not isinstance(path, tuple):
-        return str(path)
-    return f"[{path[0]}]:{path[1]}" if ":" in str(path[0]) else f"{path[0]}:{path[1]}"

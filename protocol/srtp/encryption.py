@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from protocol.datagram import Batch, Transmission
 from protocol.srtp.key_ring import KeyRing
@@ -36,7 +36,7 @@ class Encryption(Protocol):
 class FixedKeys:
     """Keys that were agreed on before the first packet."""
 
-    def __init__(self, ours: Protector | Mapping[Hashable, Protector] | None, theirs: Iterable[MasterKey]) -> None:
+    def __init__(self, ours: Protector | Mapping[Any, Protector] | None, theirs: Iterable[MasterKey]) -> None:
         """`ours`: by path where there are several; without one nothing leaves. `theirs`: of everybody who may send."""
         self._ours = ours if isinstance(ours, Mapping) else {}
         self._default = None if isinstance(ours, Mapping) else ours

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import replace
 
 from protocol.datagram import Batch
@@ -22,8 +22,8 @@ class KeyRing:
 
     def __init__(self, keys: Iterable[MasterKey] = ()) -> None:
         self._keys: list[Unprotector] = []
-        self._owners: dict[int, Unprotector] = {}
-        """by SSRC."""
+        self._owners: dict[int, tuple[Unprotector, ...]] = {}
+        """by SSRC: a receiver reports about all tracks under one, about each with a key of its own."""
         self._paths: dict[Hashable, Unprotector] = {}
         """whose datagrams came there last."""
         self._trials = Allowance()
@@ -46,7 +46,9 @@ class KeyRing:
         """It opens nothing any more."""
         self._keys.remove(key)
         self._refused.merge(key.refused)
-        self._owners = {ssrc: owner for ssrc, owner in self._owners.items() if owner is not key}
+        self._owners = {
+            ssrc: tuple(owner for owner in owners if owner is not key) for ssrc, owners in self._owners.items()
+        }
         self._paths = {path: owner for path, owner in self._paths.items() if owner is not key}
 
     def open(self, batch: Batch) -> Batch:
@@ -83,30 +85,31 @@ class KeyRing:
 
     def _open(self, datagram: bytes, path: Hashable, now: int) -> bytes | None:
         ssrc = int.from_bytes(datagram[4:8] if datagram[1:2] in _RTCP else datagram[8:12])
-        why = Refusal(NO_KEY)
+        why: Refusal | None = None
         for key in self._candidates(ssrc, path, now):
             opened = key.attempt(datagram, now)
             if opened is not None:
                 self._note(key, ssrc, path)
                 return opened
-            why = key.why
-        self._refused.add(why)
+            why = why or key.why
+        self._refused.add(why or Refusal(NO_KEY))
         return None
 
-    def _candidates(self, ssrc: int, path: Hashable, now: int) -> list[Unprotector]:
-        """The keys to try. Those of other paths are, as long as strangers did not have too many tried."""
-        if (owner := self._owners.get(ssrc)) is not None:
-            return [owner]
-        near = self._paths.get(path)
-        others = [key for key in reversed(self._keys) if key is not near]
-        if not self._trials.take(len(others), now):
-            others = []
-        return others if near is None else [near, *others]
+    def _candidates(self, ssrc: int, path: Hashable, now: int) -> Iterator[Unprotector]:
+        """The keys to try, in this order. All of them are, as long as strangers did not have too many tried."""
+        likely = dict.fromkeys(self._owners.get(ssrc, ()))
+        if (near := self._paths.get(path)) is not None:
+            likely[near] = None
+        yield from likely
+        others = [key for key in self._keys if key not in likely]
+        if others and self._trials.take(len(others), now):
+            yield from others
 
     def _note(self, key: Unprotector, ssrc: int, path: Hashable) -> None:
         """It has opened something of this SSRC that came there."""
-        if self._owners.get(ssrc) is not key:
-            self._owners[ssrc] = key
+        owners = self._owners.get(ssrc, ())
+        if key not in owners:
+            self._owners[ssrc] = (*owners, key)
         if self._paths.get(path) is not key:
             if len(self._paths) >= _PATHS:
                 del self._paths[next(iter(self._paths))]

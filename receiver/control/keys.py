@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 
-from protocol import key_management, mikey, ntp
+from protocol import key_management
 from protocol.described_key import described_key
-from protocol.errors import ProtocolError
 from protocol.rtsp.headers import Headers
 from protocol.sdp import MediaDescription, SessionDescription
 from protocol.srtp.encryption import Encryption, FixedKeys
@@ -31,19 +29,9 @@ class TrackKeys:
         """Of the SETUP of that URL."""
         if not self._told:
             return Headers()
-        message = mikey.serialize(self._ours, ntp.ntp_from_unix(time.time_ns()))
-        return Headers.of((key_management.HEADER, key_management.header(message, url)))
+        return key_management.telling(self._ours, url)
 
     def agreed(self, answer: Headers) -> Encryption | None:
         """What holds after this answer; None: they have not said with which key they encrypt."""
-        theirs = from_headers(answer) or self._described
+        theirs = key_management.offered(answer) or self._described
         return None if theirs is None else FixedKeys(Protector(self._ours), [theirs])
-
-
-def from_headers(headers: Headers) -> MasterKey | None:
-    """The key in a KeyMgmt header; None where there is none that can be used."""
-    value = headers.get(key_management.HEADER)
-    try:
-        return None if value is None else mikey.parse(key_management.from_header(value))
-    except ProtocolError:
-        return None

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TypeVar
 
+from protocol import key_management
 from protocol.errors import FatalError
 from protocol.rtsp import rtp_info
 from protocol.rtsp.application import Agreed, Peer, Refused, Session, Started
@@ -88,9 +89,11 @@ class Served:
         if self.split(url.path)[1] is not None:
             raise Refused(404, url.path)
         assert isinstance(peer.connection, Conversation)
-        streams = self._agreeing.introduce(peer.connection)
+        told = self._agreeing.introduce(peer.connection)
+        keys = [key for _, key in told] if peer.tls and _knows_mikey(peer.connection.agent) else None
         span = Npt() if self._presentation.live else Npt(0.0, self._presentation.duration)
-        return describe(streams, span, peer.local_host, cname=self._cname, session_id=self._session_id)
+        streams = [stream for stream, _ in told]
+        return describe(streams, span, peer.local_host, cname=self._cname, session_id=self._session_id, keys=keys)
 
     def announce(self, *_: object) -> None:
         raise Refused(405, "nothing is taken here")
@@ -105,7 +108,10 @@ class Served:
         delivery = None if agreement is None else agreement.delivery
         if delivery is not None and delivery.session is not None and not delivery.multicast:
             raise Refused(455, "one more track while media flow")
-        found = self._agreeing.agree(session, delivery, self._tracks.index(track), offers)
+        theirs = key_management.offered(request.headers) if session.peer.tls else None
+        found = self._agreeing.agree(session, delivery, self._tracks.index(track), offers, theirs)
+        if found is None and theirs is None and key_management.HEADER in request.headers:
+            raise Refused(463, "no key that can be used, or no TLS to protect it")
         if found is None:
             raise Refused(461, request.headers.get("Transport") or "")
         if agreement is None:
@@ -115,7 +121,8 @@ class Served:
         if at_ports is not None and not delivery.multicast:
             # What opens the way through a NAT may be here a moment after the answer.
             self._ask(lambda: self._network.transport.welcome(delivery.key, at_ports))
-        return Agreed(transport)
+        keys = delivery.setups[track].keys
+        return Agreed(transport, Headers() if keys is None else key_management.telling(keys.ours, request.url))
 
     # What flows
 
@@ -233,7 +240,7 @@ class Served:
         acknowledges = ours or delivery.multicast
 
         def join(_: int) -> None:
-            network.add(to, session, feeds, context=delivery, acknowledges=acknowledges)
+            network.add(to, session, feeds, context=delivery, acknowledges=acknowledges, encryption=delivery.encryption)
             network.play(delivery.key)
 
         def hand_over() -> None:
@@ -286,6 +293,11 @@ class Served:
         if delivery.conversation is not None:
             delivery.conversation.packets.release(delivery.key)
         self._network.call(lambda _: self._network.transport.release(delivery.key))
+
+
+def _knows_mikey(agent: str) -> bool:
+    """Whether this client is known to take SRTP with a key in the description."""
+    return any(name in agent for name in ("Steadycast", "GStreamer"))
 
 
 def _delivery(session: Session) -> Delivery:

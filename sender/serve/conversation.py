@@ -33,12 +33,15 @@ class Conversation:
         self._host = host
         (address, port), (local, _) = connection.peer, connection.local
         self.peer = Peer(self, address, connection.tls, port, local)
+        self.agent = ""
+        """what the client calls itself."""
         self._cseq = 0
         self._told: dict[int, int] = {}
         """CSeq of what we asked for → the target it is about."""
 
     def received(self, _: Connection, message: Message) -> None:
         if isinstance(message, Request):
+            self.agent = message.headers.get("User-Agent") or self.agent
             self._host.handle(self, message)
         elif isinstance(message, Response):
             target = self._told.pop(message.cseq or 0, None)

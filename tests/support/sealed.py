@@ -45,7 +45,7 @@ class SealedSender:
         self.session = session
         self.lines: list[str] = []
         """what a person would read."""
-        self.secured = Secured(encryption, self.lines.append)
+        self.secured = Secured(encryption, "there", self.lines.append)
         self.path: object = None
         """by which it leaves."""
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.interop import stage, test_record
+from tests.interop import rtsp, stage
+from tests.interop.sessions import test_record
 from tests.interop.sessions.test_rtsp_receiver import gstreamer, play
-from tests.support import certificates
+from tests.support import certificates, peers
 
 
 @pytest.mark.parametrize(("lower", "profile"), [("udp", "savpf"), ("tcp", "savp")])
@@ -37,3 +40,48 @@ def test_gstreamers_sink_encrypts_for_us(clip: Path, tmp_path: Path, lower: str)
     assert "encrypted" in (tmp_path / "receiver.log").read_text()
     stage.check(stage.Outputs.of(tmp_path), "h264", "opus", cut=0.5)
     stage.check_report(report, "h264", "opus")
+
+
+@contextmanager
+def served(folder: Path, clip: Path, *options: object) -> Iterator[str]:
+    """Our server; the URL."""
+    url = f"rtsps://127.0.0.1:{rtsp.free_port()}/clip"
+    media = (
+        "--video",
+        clip,
+        "--video-codec",
+        "h264",
+        "--video-bitrate",
+        "2M",
+        "--exit-on-end",
+        "--no-announce",
+        "--json",
+    )
+    with peers.Process(rtsp.serve(url, *media, *options), folder, "server") as server:
+        server.wait_for_text("serving")
+        yield url
+        assert server.wait(15) == 0, server.log
+
+
+@pytest.mark.parametrize("lower", ["udp", "tcp"])
+def test_ours_with_each_other(clip: Path, tmp_path: Path, lower: str) -> None:
+    """Encrypted without being asked to; every packet is accounted for, and both ends have both reports."""
+    with served(tmp_path, clip) as url:
+        report = play(url, tmp_path, "--rtsp-transport", lower)
+    assert "encrypted" in (tmp_path / "receiver.log").read_text()
+    stage.check(stage.Outputs.of(tmp_path), "h264", "opus")
+    stage.check_report(report, "h264", "opus")
+    for stream in report["streams"]:
+        ledger = stream["ledger"]
+        assert (ledger["sent"], ledger["lost"], ledger["before_join"]) == (ledger["arrived"], 0, 0)
+    assert report["peer"] is not None
+    assert report["socket"]["unparsed"] == {}
+
+
+def test_gstreamer_plays_what_is_encrypted(clip: Path, tmp_path: Path) -> None:
+    out = stage.Outputs.of(tmp_path)
+    with served(tmp_path, clip) as url:
+        command = rtsp.by_gstreamer(url, "udp", "h264", "opus", out.pictures, out.sound, "tls-validation-flags=0")
+        with peers.Process(command, tmp_path, "peer") as playing:
+            assert playing.wait(20) == 0, playing.log
+    stage.check(out, "h264", "opus")

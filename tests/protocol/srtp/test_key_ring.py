@@ -50,13 +50,17 @@ def test_one_key_and_several() -> None:
     assert len(ring.take_refused().replayed) == 12
 
 
-def test_a_stream_stays_with_its_key() -> None:
-    """What another key of the ring makes under the same SSRC is not of the stream."""
+def test_one_ssrc_with_several_keys() -> None:
+    """As a receiver has it, whose tracks were agreed on one by one."""
     keys = [a_key(), a_key()]
+    protectors = [Protector(key) for key in keys]
     ring = KeyRing(keys)
-    assert opened(ring, Protector(keys[0]).protect([packet(1, 7)]))
-    assert opened(ring, Protector(keys[1]).protect([packet(2, 7)])) == []
-    assert ring.take_refused().corrupted == {7: 1}
+    for path in ("one", "another", "one"):
+        for protector in protectors:
+            assert opened(ring, protector.protect([report(7)]), path) == [report(7)]
+    again = protectors[0].protect([report(7)])
+    assert opened(ring, again * 2) == [report(7)]
+    assert ring.take_refused().reasons == {"srtp_replayed": 1}, "whichever was tried after it"
 
 
 def test_arrival_times_and_drops_are_kept() -> None:
@@ -78,6 +82,18 @@ def test_strangers_cannot_have_all_keys_tried_for_ever() -> None:
     assert opened(ring, Protector(keys[4]).protect([packet(1, 4)]), "new") == [], "nothing left for who is new"
     assert opened(ring, Protector(keys[3]).protect([report(33)]), "home"), "but for who is known there"
     assert opened(ring, Protector(keys[4]).protect([packet(2, 4)]), "new", 2 * SECOND)
+
+
+def test_many_known_streams_leave_room_for_new_ones() -> None:
+    keys = [a_key() for _ in range(30)]
+    ring = KeyRing(keys)
+    protectors = [Protector(key) for key in keys]
+    for at, protector in enumerate(protectors[:-1]):
+        assert opened(ring, protector.protect([packet(0, at)]), at, (at + 1) * SECOND)
+    for number in range(1, 200):
+        for at, protector in enumerate(protectors[:-1]):
+            assert opened(ring, protector.protect([packet(number, at)]), at, 30 * SECOND)
+    assert opened(ring, protectors[-1].protect([packet(0, 99)]), "new", 30 * SECOND)
 
 
 def test_the_ring_is_bounded() -> None:
