@@ -10,8 +10,9 @@ from collections.abc import Callable
 from protocol import sdp
 from protocol.control.client import Callbacks, Options, RtspClient
 from protocol.control.refusal import refusal
+from protocol.control.trying import Loss
 from protocol.described_key import is_secure
-from protocol.errors import FatalError, NoPeerError, ProtocolError, ResourceError
+from protocol.errors import FatalError, ProtocolError, ResourceError
 from protocol.rtcp.range import SenderRange
 from protocol.rtsp import final_range, transport, url
 from protocol.rtsp.headers import Headers
@@ -50,7 +51,8 @@ class Conversation:
         options: Options,
     ) -> None:
         self._config, self._network, self._post, self._log = config, network, post, log
-        told = Callbacks(self._take_packet, self._answer, self._lose, log)
+        self._loss = Loss()
+        told = Callbacks(self._take_packet, self._answer, self._loss.tell, log)
         self._client = RtspClient(where, told, options)
         self._description = sdp.SessionDescription()
         self._base = ""
@@ -58,8 +60,6 @@ class Conversation:
         self._ways: dict[int, Way] = {}
         """by number of the track."""
         self._channels: dict[int, TcpWay] = {}
-        self._lost = asyncio.Event()
-        self._why_lost = ""
         self._heard = self._warned = False
         self._punched = 0.0
         self.over = False
@@ -205,11 +205,7 @@ class Conversation:
 
     async def wait(self, seconds: float) -> None:
         """Raises NoPeerError as soon as the connection is lost."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._lost.wait()
-        if self._lost.is_set():
-            raise NoPeerError(f"the connection to {self.place} is lost: {self._why_lost}")
+        await self._loss.wait(seconds, self.place)
         if time.monotonic() - self._punched >= _PUNCH:
             self.punch()
 
@@ -248,10 +244,6 @@ class Conversation:
                 sent = SenderRange(one.ssrc, one.first, one.last, one.count, 0, final=True)
                 self._network.call(lambda session, sent=sent: session.final_range(ports, sent, now))  # type: ignore[misc]
 
-    def _lose(self, why: str) -> None:
-        self._why_lost = why
-        self._lost.set()
-
     # The way out
 
     async def stop(self) -> None:
@@ -261,7 +253,7 @@ class Conversation:
 
     async def leave(self) -> None:
         """TEARDOWN. What is on its way still comes in, until `close`, and reports go out."""
-        if not self._ways or self._lost.is_set():
+        if not self._ways or self._loss:
             return
         with contextlib.suppress(FatalError, ProtocolError, TimeoutError):
             async with asyncio.timeout(_PATIENCE):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from collections.abc import Callable
 
 from protocol.control.client import Options
-from protocol.errors import FatalError, Untrusted, UsageError
+from protocol.control.trying import again_and_again
+from protocol.errors import FatalError
 from receiver.config import ReceiverConfig
 from receiver.control.conversation import Conversation
 from receiver.network import Network
@@ -18,8 +18,6 @@ SILENT = 2_000_000_000
 STALE = 10_000_000_000
 """ns without a packet after which the server is asked anew, whether or not its connection still stands."""
 _LOOK = 0.25
-_FIRST_DELAY, _LONGEST_DELAY = 0.5, 5.0
-"""s until the next try, twice as long each time; up to half of it is taken off by chance."""
 
 
 class Player:
@@ -43,23 +41,17 @@ class Player:
 
     async def run(self) -> None:
         """Raises FatalError for what another try would not change."""
-        delay = _FIRST_DELAY
-        while True:
-            began = time.monotonic_ns()
-            try:
-                await self._try()
-                why = f"no packets from {self._url.host} for {STALE // 1_000_000_000} s"
-            except FatalError as error:
-                if not self._played or isinstance(error, Untrusted | UsageError):
-                    raise
-                why = str(error)
+        await again_and_again(self._attempt, lambda: self._played, self._log)
+
+    async def _attempt(self) -> str:
+        """Until the stream has broken off: why. Raises FatalError."""
+        try:
+            await self._try()
+        except FatalError:
             self.close()
-            if time.monotonic_ns() - began > STALE:
-                delay = _FIRST_DELAY
-            pause = delay * random.uniform(0.5, 1.0)
-            self._log(f"{why}; next try in {pause:.1f} s")
-            await asyncio.sleep(pause)
-            delay = min(2 * delay, _LONGEST_DELAY)
+            raise
+        self.close()
+        return f"no packets from {self._url.host} for {STALE // 1_000_000_000} s"
 
     async def leave(self) -> None:
         """The server is told; what it then says that it has sent counts."""

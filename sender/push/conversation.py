@@ -12,7 +12,8 @@ from typing import TypeVar
 
 from protocol.control.client import Callbacks, Options, RtspClient
 from protocol.control.refusal import refusal
-from protocol.errors import FatalError, NoPeerError, ResourceError
+from protocol.control.trying import Loss
+from protocol.errors import FatalError, ResourceError
 from protocol.rtsp import final_range, transport
 from protocol.rtsp import url as rtsp_url
 from protocol.rtsp.headers import Headers
@@ -43,13 +44,12 @@ class Conversation:
         cname: str,
     ) -> None:
         self._pushed, self._network, self._post, self._log, self._cname = pushed, network, post, log, cname
-        told = Callbacks(self._take_packet, self._answer, self._lose, log)
+        self._loss = Loss()
+        told = Callbacks(self._take_packet, self._answer, self._loss.tell, log)
         self._client = RtspClient(pushed.url, told, options)
         self._packets: Interleaver | None = None
         self._set_up: set[int] = set()
         """indices of the streams that the server takes."""
-        self._lost = asyncio.Event()
-        self._why_lost = ""
         self.ours = False
         """the server is a Steadycast."""
         self.lower = "UDP"
@@ -151,11 +151,7 @@ class Conversation:
 
     async def wait(self, seconds: float) -> None:
         """Raises NoPeerError as soon as the connection is lost."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._lost.wait()
-        if self._lost.is_set():
-            raise NoPeerError(f"the connection to {self.place} is lost: {self._why_lost}")
+        await self._loss.wait(seconds, self.place)
 
     async def heard(self) -> int | None:
         """When something last came back, monotonic ns; None: nothing ever did."""
@@ -186,12 +182,8 @@ class Conversation:
     def _answer(self, request: Request) -> Response | None:
         """What the server asks of us; None: the client knows what to say."""
         if request.method == "TEARDOWN":
-            self._lose("the server ended it")
+            self._loss.tell("the server ended it")
         return None
-
-    def _lose(self, why: str) -> None:
-        self._why_lost = why
-        self._lost.set()
 
     # The way out
 
@@ -202,7 +194,7 @@ class Conversation:
 
     async def leave(self) -> None:
         """TEARDOWN, and the end."""
-        if self._set_up and not self._lost.is_set():
+        if self._set_up and not self._loss:
             with contextlib.suppress(FatalError, TimeoutError):
                 async with asyncio.timeout(_PATIENCE):
                     await self._client.request("TEARDOWN")

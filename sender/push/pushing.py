@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import random
 import time
 from collections.abc import Callable
 
-from protocol.errors import FatalError, ResourceError, Untrusted, UsageError
+from protocol.control.trying import again_and_again
+from protocol.errors import FatalError, ResourceError
 from sender.push.conversation import Conversation
 
 SILENT = 2_000_000_000
@@ -17,8 +16,6 @@ SLOW = 4_000_000_000
 STALE = 10_000_000_000
 """ns without a word after which one of ours, that still answers, is asked anew."""
 _LOOK = 0.25
-_FIRST_DELAY, _LONGEST_DELAY = 0.5, 10.0
-"""s until the next try, twice as long each time; up to half of it is taken off by chance."""
 
 
 class Pusher:
@@ -42,28 +39,19 @@ class Pusher:
 
     async def run(self) -> None:
         """Raises FatalError for what another try would not change."""
-        delay = _FIRST_DELAY
-        while True:
-            began = time.monotonic_ns()
-            try:
-                await self._try()
-                why = "announcing it anew"
-            except (Untrusted, UsageError):
-                raise
-            except FatalError as error:
-                if not self._taken:
-                    raise
-                if self.ending:
-                    return
-                why = str(error)
-            finally:
-                await self._let_go()
-            if time.monotonic_ns() - began > STALE:
-                delay = _FIRST_DELAY
-            pause = delay * random.uniform(0.5, 1.0)
-            self._log(f"{why}; next try in {pause:.1f} s")
-            await asyncio.sleep(pause)
-            delay = min(2 * delay, _LONGEST_DELAY)
+        await again_and_again(self._attempt, lambda: self._taken, self._log)
+
+    async def _attempt(self) -> str | None:
+        """Until it has broken off: why; None where nothing was to follow. Raises FatalError."""
+        try:
+            await self._try()
+        except FatalError:
+            if self._taken and self.ending:
+                return None
+            raise
+        finally:
+            await self._let_go()
+        return "announcing it anew"
 
     async def say(self, ranges: str) -> None:
         """Everything that was sent."""

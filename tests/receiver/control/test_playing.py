@@ -8,6 +8,7 @@ from contextlib import ExitStack
 
 import pytest
 
+from protocol.control import trying
 from protocol.control.client import Options
 from protocol.errors import FatalError, NoPeerError, ResourceError
 from protocol.rtcp import compound
@@ -263,7 +264,7 @@ def test_a_server_that_falls_silent_is_asked_anew(begin: Begin, monkeypatch: pyt
     """Its connection still stands, but nothing comes: a half-open one looks like that. What was open is closed."""
     monkeypatch.setattr(playing, "SILENT", 200_000_000)
     monkeypatch.setattr(playing, "STALE", 600_000_000)
-    monkeypatch.setattr(playing, "_FIRST_DELAY", 0.05)
+    monkeypatch.setattr(trying, "FIRST_DELAY", 0.05)
     with RtspScript(playing_by_tcp) as server:
         player = begin(server, "tcp")
         until(lambda: player.arrived() == {"VP8": 10, "PCMU": 10})
@@ -301,8 +302,8 @@ def test_a_full_accept_queue(begin: Begin, monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_nobody_comes_back(begin: Begin, monkeypatch: pytest.MonkeyPatch) -> None:
     """Tries go on, less and less often; what was open is closed."""
-    monkeypatch.setattr(playing, "_FIRST_DELAY", 0.02)
-    monkeypatch.setattr(playing, "_LONGEST_DELAY", 0.1)
+    monkeypatch.setattr(trying, "FIRST_DELAY", 0.02)
+    monkeypatch.setattr(trying, "LONGEST_DELAY", 0.1)
     with RtspScript(playing_by_tcp) as server:
         player = begin(server, "tcp")
         until(lambda: player.arrived() == {"VP8": 10, "PCMU": 10})
