@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -25,8 +25,10 @@ from receiver.queue import UdpPath
 from receiver.session import ReceiverSession
 from receiver.sockets import open_socket
 
+NEAR = 32
+"""pairs of ports behind those that a receiver listens on, for what is announced to it: 5008 to 5071,"""
 _TRIES = 200
-"""pairs of ports looked at until there is none."""
+"""and pairs of the system's choice that are looked at until there is none."""
 _DRAIN = 1.0
 """s for which a socket is still read after its agreement: what was on its way counts."""
 _PUNCH_TYPE = 126
@@ -160,8 +162,7 @@ def _into(connection: Connection, channel: int, post: Callable[..., None]) -> Ca
 
 def open_pair(network: Network, config: ReceiverConfig) -> UdpWay:
     """Two free UDP ports in a row, the first one even (RFC 3550 §11). Raises UsageError or ResourceError."""
-    for _ in range(_TRIES):
-        first = _some_port() & ~1
+    for first in _places(config):
         if network.uses(first) or network.uses(first + 1):
             continue
         try:
@@ -190,6 +191,15 @@ def _open(config: ReceiverConfig, host: str | None, ports: Sequence[int]) -> lis
             sock.close()
         raise
     return opened
+
+
+def _places(config: ReceiverConfig) -> Iterator[int]:
+    """Even ports to try: of a receiver that listens the next ones after its own, so that a firewall can know them."""
+    if config.listen.tcp is not None:
+        after = (config.listen.ports[-1] + 2) & ~1
+        yield from range(after, min(after + 2 * NEAR, 65_534), 2)
+    for _ in range(_TRIES):
+        yield _some_port() & ~1
 
 
 def _some_port() -> int:
