@@ -18,6 +18,8 @@ SILENT = 2_000_000_000
 STALE = 10_000_000_000
 """ns without a packet after which the server is asked anew, whether or not its connection still stands."""
 _LOOK = 0.25
+_SLEPT = 1_500_000_000
+"""ns between two looks."""
 
 
 class Player:
@@ -86,11 +88,14 @@ class Player:
     async def _watch(self, conversation: Conversation) -> bool:
         """Until the stream has broken off: False. True: nothing came by UDP. Raises FatalError where the connection
         is lost."""
-        began = time.monotonic_ns()
+        began = looked = time.monotonic_ns()
         said = False
         while True:
             await conversation.wait(_LOOK)
             heard, now = await conversation.heard(), time.monotonic_ns()
+            if now - looked > _SLEPT:  # this machine was asleep: what came meanwhile is read first
+                began = now
+            looked = now
             silence = now - (began if heard is None else max(began, heard))
             if conversation.over:
                 began, said = now, False

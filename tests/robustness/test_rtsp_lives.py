@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -125,3 +126,24 @@ def test_the_cable_is_out(tmp_path: Path, lower: str, seconds: float) -> None:
         assert "key_frame_request" in kinds
     if lower == "tcp":
         assert videos[0]["ledger"]["lost"] == 0
+
+
+@pytest.mark.parametrize("lower", ["udp", "tcp"])
+def test_a_receiver_that_slept(tmp_path: Path, lower: str) -> None:
+    """As in a laptop that was closed for a moment: the session goes on, and so do the streams."""
+    url = f"rtsp://127.0.0.1:{rtsp.free_port()}/live"
+    with peers.Process(rtsp.serve(url, *PATTERN), tmp_path, "server") as server:
+        server.wait_for_text("serving")
+        command = peers.receiver(url, *NOTHING, "--rtsp-transport", lower)
+        with peers.Process(command, tmp_path, "receiver") as receiver:
+            wait_for(receiver, "video starts", 1)
+            time.sleep(1)
+            receiver.process.send_signal(signal.SIGSTOP)
+            time.sleep(3)
+            receiver.process.send_signal(signal.SIGCONT)
+            time.sleep(2)
+            assert receiver.interrupt() == 0, receiver.log
+        report = receiver.json()
+    (video,) = by_kind(report, "video")
+    assert video["ledger"]["arrived"] > 100
+    assert "next try" not in receiver.log

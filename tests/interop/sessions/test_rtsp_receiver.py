@@ -123,3 +123,31 @@ def test_users_and_passwords(tmp_path: Path, name: str, exit_code: int, line: st
             assert receiving.wait(20) == exit_code, receiving.log
     assert line in receiving.log
     assert "Traceback" not in receiving.log
+
+
+def test_a_capture_of_packets_in_the_connection(tmp_path: Path) -> None:
+    """Replayed, it gives the same figures; other programs see datagrams in it."""
+    file, nothing = tmp_path / "run.pcapng", ("--video", "none", "--audio", "none", "--duration", "2s", "--json")
+    with gstreamer(tmp_path, launch=TEST_PICTURES) as url:
+        command = peers.receiver(url, *nothing, "--rtsp-transport", "tcp", "--capture", file)
+        with peers.Process(command, tmp_path, "receiver") as receiving:
+            assert receiving.wait(20) == 0, receiving.log
+    with peers.Process([*peers.receiver("replay", file), "--json"], tmp_path, "replay") as replaying:
+        assert replaying.wait(20) == 0, replaying.log
+    live, again = (stage.stream(process.json(), "video") for process in (receiving, replaying))
+    assert live["ledger"]["arrived"] > 40
+    for figure in ("encoding", "ssrc", "ledger", "jitter_ms", "playout_delay_ms", "traffic"):
+        assert again[figure] == live[figure]
+
+
+def test_ipv6(tmp_path: Path) -> None:
+    url = f"rtsp://[::1]:{rtsp.free_port()}/live"
+    media = ("--video", "pattern", "--size", "160x120", "--audio", "none")
+    with peers.Process(rtsp.serve(url, *media), tmp_path, "server") as server:
+        server.wait_for_text("serving")
+        for lower in ("udp", "tcp"):
+            nothing = ("--video", "none", "--audio", "none", "--duration", "1s", "--json", "--rtsp-transport", lower)
+            with peers.Process(peers.receiver(url, *nothing), tmp_path, lower) as receiving:
+                assert receiving.wait(20) == 0, receiving.log
+            assert stage.stream(receiving.json(), "video")["ledger"]["lost"] == 0
+            assert f"by {lower.upper()}" in receiving.log
