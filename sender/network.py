@@ -148,10 +148,18 @@ class Network:
         if (before := self.destinations.pop(to.key, None)) is not None:
             self._open -= 1
             self._past.append(replace(before.snapshot(time.monotonic_ns()), left=True))
-        secured = None if encryption is None else Secured(encryption, to.name, self.journal.say)
+        secured = self._secured(encryption, to.name)
         self.destinations[to.key] = Destination(to, session, feeds, context, acknowledges, secured, playing)
         self._touched.add(to.key)
         self._open += 1
+
+    def encrypt(self, key: int, encryption: Encryption | None) -> None:
+        """What goes to this destination is encrypted in this way from now on; None: not at all."""
+        if (destination := self.destinations.get(key)) is not None:
+            destination.secured = self._secured(encryption, destination.name)
+
+    def _secured(self, encryption: Encryption | None, name: str) -> Secured | None:
+        return None if encryption is None else Secured(encryption, name, self.journal.say)
 
     def play(self, key: int) -> None:
         """Media goes to this destination from now on, beginning with a key frame."""

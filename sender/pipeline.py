@@ -17,7 +17,7 @@ from sender import plan
 from sender.config import Load, SenderConfig
 from sender.description import describe, write_description
 from sender.feed import Outbox
-from sender.identity import Identity
+from sender.identity import OVERHEAD, Identity
 from sender.load import begin
 from sender.network import Network
 from sender.paths import TargetPaths
@@ -192,7 +192,7 @@ def _connect(
     urls = [target.url for target in config.targets if target.url is not None]
     pushed = [Pushed.of(transport.new_key(), url, forms, repair=repair, numbers=numbers) for url in urls]
     for one in pushed:
-        session = maker.make(one.streams, one.comes_from)
+        session = maker.make(one.streams, one.comes_from, overhead=OVERHEAD if one.url.secure else 0)
         network.add(one.to, session, range(len(forms)), acknowledges=False, playing=False)
     return network, Control(pushed, network, config, cname, log, settled=bool(streams))
 

@@ -42,6 +42,10 @@ class FixedKeys:
         self._default = None if isinstance(ours, Mapping) else ours
         self._ring = KeyRing(theirs)
 
+    def trust(self, key: MasterKey) -> None:
+        """Somebody else may send, too."""
+        self._ring.add(key)
+
     @property
     def overhead(self) -> int:
         protectors = [*self._ours.values(), *([self._default] if self._default else [])]

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar
 
+from protocol import key_management
 from protocol.control.client import Callbacks, Options, RtspClient
 from protocol.control.refusal import refusal
 from protocol.control.trying import Loss
@@ -19,16 +20,24 @@ from protocol.rtsp import url as rtsp_url
 from protocol.rtsp.headers import Headers
 from protocol.rtsp.message import Request, Response
 from protocol.rtsp.transport import Transport
+from protocol.srtp.encryption import FixedKeys
+from protocol.srtp.master_key import MasterKey
+from protocol.srtp.protector import Protector
+from sender.identity import new_key
 from sender.interleaving import Interleaver
 from sender.network import Network
+from sender.paths import Route
 from sender.push.pushed import Pushed
 from sender.session_description import describe, track_name
+from sender.transmit.stream import StreamConfig
 from sender.transport import PortPair
 
 T = TypeVar("T")
 _PATIENCE = 1.0
 """s that the answer to a goodbye is waited for."""
 _NO_TRANSPORT = 461
+_KNOW_MIKEY = ("Steadycast", "GStreamer")
+"""servers that are known to take SRTP with a key in the description."""
 
 
 class Conversation:
@@ -48,10 +57,15 @@ class Conversation:
         told = Callbacks(self._take_packet, self._answer, self._loss.tell, log)
         self._client = RtspClient(pushed.url, told, options)
         self._packets: Interleaver | None = None
+        self._encryption: FixedKeys | None = None
+        """the network thread's."""
         self._set_up: set[int] = set()
         """indices of the streams that the server takes."""
         self.ours = False
         """the server is a Steadycast."""
+        self._secure = False
+        self._keys: list[MasterKey] | None = None
+        """of the agreement, by stream; None: it is not encrypted."""
         self.lower = "UDP"
         """how packets go: UDP or TCP."""
 
@@ -66,7 +80,9 @@ class Conversation:
         """Raises FatalError."""
         await self._client.open()
         response = await self._client.request("OPTIONS")
-        self.ours = "Steadycast" in (response.headers.get("Server") or "")
+        server = response.headers.get("Server") or ""
+        self.ours = "Steadycast" in server
+        self._secure = self._client.connection.tls and any(name in server for name in _KNOW_MIKEY)
         host = self._client.connection.peer[0]
         await self._do(lambda: setattr(self._pushed, "host", host))
 
@@ -74,6 +90,7 @@ class Conversation:
         """Announce everything, and send it, `lower` first, and by TCP where the server takes none of that. Raises
         FatalError."""
         self.lower = lower
+        await self._do(self._encrypt)
         await self._client.ask("ANNOUNCE", headers=Headers.of(("Content-Type", "application/sdp")), body=self._sdp())
         refused: FatalError | None = None
         for index, stream in enumerate(self._pushed.streams):
@@ -93,7 +110,19 @@ class Conversation:
         self._client.keep_alive()
         await self._do(self._begin)
         names = ", ".join(self._pushed.streams[index].encoding for index in sorted(self._set_up))
-        self._log(f"{self.place} takes {names}, by {self.lower}")
+        self._log(f"{self.place} takes {names}, by {self.lower}" + (", encrypted" if self._keys else ""))
+
+    def _encrypt(self) -> None:
+        """On the network thread: before anything may leave. Each agreement has its own keys: the next one counts RTCP
+        from the beginning, and no number may be used twice under one key."""
+        self._keys = self._encryption = None
+        if self._secure:
+            self._keys = [new_key(_ssrcs(stream)) for stream in self._pushed.streams]
+            protectors: dict[Route, Protector] = {}
+            for key, routes in zip(self._keys, self._pushed.routes, strict=True):
+                protectors |= dict.fromkeys(routes, Protector(key))
+            self._encryption = FixedKeys(protectors, ())
+        self._network.encrypt(self._pushed.key, self._encryption)
 
     def _begin(self) -> None:
         """On the network thread."""
@@ -109,23 +138,31 @@ class Conversation:
         if not self.ours:
             streams = [replace(stream, rtx_payload_type=None) for stream in streams]
         local = self._client.connection.local[0]
-        return describe(streams, None, local, cname=self._cname, session_id=time.time_ns() // 1_000_000_000)
+        session_id = time.time_ns() // 1_000_000_000
+        return describe(streams, None, local, cname=self._cname, session_id=session_id, keys=self._keys)
 
     async def _set_up_track(self, index: int, lower: str) -> Response | None:
         """None where it is set up now, else what the server said. Raises FatalError."""
         ports: PortPair | None = None
+        profile = "RTP/AVP" if self._keys is None else "RTP/SAVP"
         if lower == "TCP":
-            asked = Transport("RTP/AVP", "TCP", interleaved=(2 * index, 2 * index + 1), mode="RECORD")
+            asked = Transport(profile, "TCP", interleaved=(2 * index, 2 * index + 1), mode="RECORD")
         else:
             family = socket.AF_INET6 if ":" in self._client.connection.peer[0] else socket.AF_INET
             key = self._pushed.key
             ports = await self._do(lambda: self._network.transport.attach(key, family))
-            asked = Transport("RTP/AVP", client_port=ports.ports, mode="RECORD")
+            asked = Transport(profile, client_port=ports.ports, mode="RECORD")
         text = transport.serialize([asked])
         control = rtsp_url.control(str(self._client.url), track_name(index))
-        response = await self._client.request("SETUP", control, Headers.of(("Transport", text)))
+        headers = Headers.of(("Transport", text))
+        if self._keys is not None:
+            headers = headers.plus(key_management.telling(self._keys[index], control))
+        response = await self._client.request("SETUP", control, headers)
         if not 200 <= response.status < 300:
             return response
+        theirs, encryption = key_management.offered(response.headers), self._encryption
+        if theirs is not None and encryption is not None:
+            await self._do(lambda: encryption.trust(theirs))
         agreed = transport.parse(response.headers.get("Transport") or text)
         await self._lead(index, agreed[0] if agreed else asked, ports)
         self._set_up.add(index)
@@ -230,3 +267,7 @@ class Conversation:
     async def _do(self, work: Callable[[], T]) -> T:
         """On the network thread."""
         return await asyncio.wrap_future(self._network.ask(lambda _: work()))
+
+
+def _ssrcs(stream: StreamConfig) -> set[int]:
+    return {ssrc for ssrc in (stream.ssrc, stream.rtx_ssrc, stream.fec_ssrc) if ssrc}

@@ -104,8 +104,12 @@ class Delivery:
 
 def _encryption(setups: Iterable[Setup]) -> Encryption | None:
     """All of them are encrypted, or none is."""
-    protectors = {path: Protector(each.keys.ours) for each in setups if each.keys is not None for path in each.paths}
-    theirs = [each.keys.theirs for each in setups if each.keys is not None]
+    protectors: dict[AnyPath, Protector] = {}
+    theirs: list[MasterKey] = []
+    for each in setups:
+        if each.keys is not None:
+            protectors |= dict.fromkeys(each.paths, Protector(each.keys.ours))
+            theirs.append(each.keys.theirs)
     return FixedKeys(protectors, theirs) if theirs else None
 
 

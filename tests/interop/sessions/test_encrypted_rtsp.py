@@ -11,7 +11,7 @@ import pytest
 from tests.interop import rtsp, stage
 from tests.interop.sessions import test_record
 from tests.interop.sessions.test_rtsp_receiver import gstreamer, play
-from tests.support import certificates, peers
+from tests.support import certificates, media, peers
 
 
 @pytest.mark.parametrize(("lower", "profile"), [("udp", "savpf"), ("tcp", "savp")])
@@ -85,3 +85,40 @@ def test_gstreamer_plays_what_is_encrypted(clip: Path, tmp_path: Path) -> None:
         with peers.Process(command, tmp_path, "peer") as playing:
             assert playing.wait(20) == 0, playing.log
     stage.check(out, "h264", "opus")
+
+
+def test_ours_is_sent_to_ours(clip: Path, tmp_path: Path) -> None:
+    def send(port: int) -> list[object]:
+        return stage.sender(f"rtsps://127.0.0.1:{port}/clip", clip, "h264", "opus")
+
+    report = test_record.take(tmp_path, send)
+    for name, line in (("receiver", "sends clip: H264, opus, by UDP, encrypted"), ("peer", "by UDP, encrypted")):
+        assert line in (tmp_path / f"{name}.log").read_text()
+    stage.check(stage.Outputs.of(tmp_path), "h264", "opus")
+    stage.check_report(report, "h264", "opus")
+    assert report["peer"] is not None
+    assert report["socket"]["unparsed"] == {}
+
+
+@pytest.mark.parametrize("lower", ["udp", "tcp"])
+def test_ours_is_sent_to_gstreamers_server(clip: Path, tmp_path: Path, lower: str) -> None:
+    pair = certificates.self_signed(tmp_path)
+    both, password = tmp_path / "both.pem", tmp_path / "password"
+    both.write_bytes(pair.certificate.read_bytes() + pair.key.read_bytes())
+    password.write_text("secret\n")
+    password.chmod(0o600)
+    pictures = tmp_path / "pictures.y4m"
+    launch = (
+        "rtph264depay name=depay0 ! avdec_h264 ! videoconvert ! video/x-raw,format=I420,colorimetry=bt601"
+        f" ! y4menc ! filesink sync=false location={pictures}"
+    )
+    options = ("--cert", both, "--user", "alice:secret", "--profiles", "savp", "--record", "--protocols", lower)
+    with gstreamer(tmp_path, *options, launch=launch) as url:
+        target = url.replace("rtsp://", "rtsps://alice@")
+        trust = ("--fingerprint", pair.fingerprint, "--password-file", password)
+        command = peers.sender(target, "--video", clip, "--audio", "none", "--video-bitrate", "2M", *trust)
+        with peers.Process(command, tmp_path, "sender") as sending:
+            assert sending.wait(20) == 0, sending.log
+    assert "encrypted" in sending.log
+    seen = media.look(pictures, "same")
+    assert len(set(seen.numbers)) > 0.8 * stage.PICTURES
