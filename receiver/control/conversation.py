@@ -98,6 +98,8 @@ class Conversation:
     async def play(self, lower: str) -> None:
         """Every track, `lower` first, and what is next where the server takes none of that. Raises FatalError."""
         refused: FatalError | None = None
+        if self._config.rtsp_transport == "auto" and self._opens_what_tls_hides:
+            lower = "TCP"
         for track in self._tracks:
             for choice in (self.lower,) if self._ways else _INSTEAD[lower]:
                 response = await self._set_up(track, choice)
@@ -119,6 +121,11 @@ class Conversation:
         how = self.lower.lower() if self.lower == "MULTICAST" else self.lower
         secure = ", encrypted" if any(is_secure(track.described) for track in self._tracks) else ""
         self._log(f"{self.place} plays {names}, by {how}{secure}")
+
+    @property
+    def _opens_what_tls_hides(self) -> bool:
+        """Packets beside the connection would come in the clear, where the connection itself does not."""
+        return self._client.connection.tls and not all(is_secure(track.described) for track in self._tracks)
 
     def punch(self) -> None:
         """Datagrams towards the server: what it sends back then comes through firewalls and address translators."""

@@ -87,8 +87,10 @@ class Conversation:
         await self._do(lambda: setattr(self._pushed, "host", host))
 
     async def record(self, lower: str) -> None:
-        """Announce everything, and send it, `lower` first, and by TCP where the server takes none of that. Raises
-        FatalError."""
+        """Announce everything, and send it, `lower` first, and by TCP where the server takes none of that, or packets
+        beside the connection would go in the clear, which the connection itself does not. Raises FatalError."""
+        if self._client.connection.tls and not self._secure:
+            lower = "TCP"
         self.lower = lower
         await self._do(self._encrypt)
         await self._client.ask("ANNOUNCE", headers=Headers.of(("Content-Type", "application/sdp")), body=self._sdp())

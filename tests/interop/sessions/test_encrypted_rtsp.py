@@ -14,7 +14,7 @@ from tests.interop.sessions.test_rtsp_receiver import gstreamer, play
 from tests.support import certificates, media, peers
 
 
-@pytest.mark.parametrize(("lower", "profile"), [("udp", "savpf"), ("tcp", "savp")])
+@pytest.mark.parametrize(("lower", "profile"), [("udp", "savpf"), ("tcp", "savp"), ("auto", "avp")])
 def test_gstreamers_server_encrypts_for_us(clip: Path, tmp_path: Path, lower: str, profile: str) -> None:
     pair = certificates.self_signed(tmp_path)
     both = tmp_path / "both.pem"
@@ -26,6 +26,8 @@ def test_gstreamers_server_encrypts_for_us(clip: Path, tmp_path: Path, lower: st
     with gstreamer(tmp_path, *options, clip=clip, video="h264", audio="opus") as url:
         trust = ("--rtsp-transport", lower, "--fingerprint", pair.fingerprint, "--password-file", password)
         report = play(url.replace("rtsp://", "rtsps://alice@"), tmp_path, *trust)
+    how = "by UDP, encrypted" if lower == "udp" else "by TCP"  # what does not encrypt packets, does so with the rest
+    assert how in (tmp_path / "receiver.log").read_text()
     stage.check(stage.Outputs.of(tmp_path), "h264", "opus")
     stage.check_report(report, "h264", "opus")
 
