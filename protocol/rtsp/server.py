@@ -8,6 +8,7 @@ run through it, and belongs to the address and the user that made it.
 from __future__ import annotations
 
 import secrets
+from collections import Counter
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -31,7 +32,7 @@ MAX_SESSIONS_OF_ONE = 8
 MAX_TRACKS = 16
 """of a session."""
 MAX_ANNOUNCED = 32
-"""descriptions that wait for a SETUP; of more, the oldest are forgotten."""
+"""descriptions that wait for a SETUP; of more, the oldest of the address with most of them are forgotten."""
 MAX_DESCRIPTION = 32_768
 """bytes of what is announced,"""
 MAX_LINE_ENDS = 1000
@@ -59,6 +60,15 @@ class Guard(Protocol):
         self, authorization: str, method: str, now: int, *, uri: str | None = None, peer: str = "", tls: bool = False
     ) -> str:
         """The user. Raises ProtocolError."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Announced:
+    """What a connection has announced and not set up yet."""
+
+    path: str
+    description: sdp.SessionDescription
+    host: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +104,7 @@ class Server:
         self._token = token
         self._on_refused = on_refused
         self._sessions: dict[str, Session] = {}
-        self._announced: dict[Hashable, tuple[str, sdp.SessionDescription]] = {}
+        self._announced: dict[Hashable, _Announced] = {}
         """connection → path and description, until SETUP makes a session of them."""
         self._wrong: dict[Hashable, int] = {}
         """connection → passwords that were wrong."""
@@ -247,10 +257,15 @@ class Server:
         description = sdp.parse(body)
         self._application.announce(asked.url, asked.peer, asked.user, description)
         self._announced.pop(asked.peer.connection, None)
-        self._announced[asked.peer.connection] = asked.url.path, description
-        if len(self._announced) > MAX_ANNOUNCED:
-            del self._announced[next(iter(self._announced))]
+        self._keep_announced(asked.peer, asked.url.path, description)
         return Response(200)
+
+    def _keep_announced(self, peer: Peer, path: str, description: sdp.SessionDescription) -> None:
+        """Until it is set up. Where too many wait, the address with most of them has its oldest forgotten."""
+        self._announced[peer.connection] = _Announced(path, description, peer.host)
+        if len(self._announced) > MAX_ANNOUNCED:
+            most = Counter(each.host for each in self._announced.values()).most_common(1)[0][0]
+            del self._announced[next(key for key, each in self._announced.items() if each.host == most)]
 
     def _setup(self, asked: _Asked) -> Response:
         text = asked.request.headers.get("Transport")
@@ -273,7 +288,7 @@ class Server:
             if new:
                 self._end(session, "it could not be set up")
                 if session.description is not None:  # another transport may do
-                    self._announced[asked.peer.connection] = path, session.description
+                    self._keep_announced(asked.peer, path, session.description)
             raise
         session.tracks[track] = agreed.transport
         session.state = states.after(session.state, "SETUP")
@@ -285,7 +300,8 @@ class Server:
 
     def _split(self, asked: _Asked) -> tuple[str, str | None]:
         """Where something was announced, below it; else as the application has it."""
-        announced, _ = self._announced.get(asked.peer.connection, (None, None))
+        waiting = self._announced.get(asked.peer.connection)
+        announced = None if waiting is None else waiting.path
         if asked.session is not None and asked.session.description is not None:
             announced = asked.session.path
         path = asked.url.path
@@ -301,8 +317,8 @@ class Server:
             raise Refused(453, f"{mine} sessions of one connection")
         session = Session(self._token(), asked.peer, path, asked.user, heard=asked.now)
         announced = self._announced.get(asked.peer.connection)
-        if announced is not None and announced[0] == path:
-            session.description = self._announced.pop(asked.peer.connection)[1]
+        if announced is not None and announced.path == path:
+            session.description = self._announced.pop(asked.peer.connection).description
         self._sessions[session.id] = session
         return session
 

@@ -13,7 +13,7 @@ from protocol.rtsp.digest import Challenger
 from protocol.rtsp.headers import Headers
 from protocol.rtsp.message import Request, Response
 from protocol.rtsp.range import Npt
-from protocol.rtsp.server import Server
+from protocol.rtsp.server import MAX_ANNOUNCED, Server
 from protocol.rtsp.transport import Transport
 from protocol.rtsp.url import Url
 from protocol.sdp import SessionDescription
@@ -336,3 +336,17 @@ def test_another_user_is_not_the_session_s(player: Player) -> None:
     dialogue.session = (response.headers.get("Session") or "").partition(";")[0]
     assert dialogue.ask("TEARDOWN", Authorization="bob").status == 454
     assert dialogue.ask("TEARDOWN", Authorization="alice").status == 200
+
+
+def test_who_announces_too_much_makes_room_not_the_others(player: Player) -> None:
+    """From one address, over many connections, again and again, and refused in between."""
+    server = Server(player)
+    friend = Dialogue(server, BOB)
+    assert friend.ask("ANNOUNCE", body=SDP, Content_Type="application/sdp").status == 200
+    for number in range(3 * MAX_ANNOUNCED):
+        stranger = Dialogue(server, Peer(100 + number, "198.51.100.9"))
+        assert stranger.ask("ANNOUNCE", body=SDP, Content_Type="application/sdp").status == 200
+        refused = "RTP/AVP;multicast;mode=record"
+        assert stranger.ask("SETUP", f"{URL}/track1", Transport=refused).status == 461
+    assert friend.ask("SETUP", f"{URL}/streamid=0", Transport=TCP + ";mode=record").status == 200
+    assert len(server._announced) <= MAX_ANNOUNCED
