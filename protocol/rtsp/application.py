@@ -46,7 +46,7 @@ class Session:
 
     id: str
     peer: Peer
-    """whoever spoke for it last."""
+    """whoever spoke for it last; where media run through its connection, whoever opened that."""
     path: str
     """of the presentation, without the track."""
     user: str | None
@@ -60,6 +60,11 @@ class Session:
     """monotonic ns of the last sign of life."""
     abandoned: bool = False
     """its connection is lost."""
+
+    @property
+    def interleaved(self) -> bool:
+        """Media run through the connection: it ends with that one, whoever else speaks for it."""
+        return any(agreed.lower == "TCP" for agreed in self.tracks.values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,7 +143,7 @@ class Server:
             if session.peer.connection != peer.connection:
                 continue
             session.heard, session.abandoned = now, True
-            if any(agreed.lower == "TCP" for agreed in session.tracks.values()):
+            if session.interleaved:
                 self._end(session, _LOST)
         left = [each for each in self._sessions.values() if each.abandoned and each.peer.host == peer.host]
         for session in [each for each in left if each.state is State.READY][:-MAX_SESSIONS_OF_ONE]:
@@ -186,7 +186,7 @@ class Server:
             raise Refused(501, request.method)
         if request.method not in self._served():
             raise Refused(405, request.method, Headers.of(("Allow", ", ".join(self._served()))))
-        user = None if request.method == "OPTIONS" else self._user(peer, request, now)
+        user = self._user(peer, request, now) if _tells_something(request) else None
         session = self._session(peer, request, user, now)
         state = State.INIT if session is None else session.state
         if request.method not in states.STATELESS and request.method not in states.allowed(state):
@@ -229,8 +229,17 @@ class Server:
         session = self._sessions.get(session_header.parse(header).identifier)
         if session is None or session.peer.host != peer.host or session.user != user:
             raise Refused(454, "no such session")
-        session.peer, session.heard, session.abandoned = peer, now, False
+        if session.peer.connection != peer.connection and not session.interleaved:
+            self._make_room(peer)
+            session.peer = peer
+        session.heard, session.abandoned = now, False
         return session
+
+    def _make_room(self, peer: Peer) -> None:
+        """For one more session of this connection, opened or taken on. Raises Refused(453)."""
+        mine = sum(session.peer.connection == peer.connection for session in self._sessions.values())
+        if mine >= MAX_SESSIONS_OF_ONE:
+            raise Refused(453, f"{mine} sessions of one connection")
 
     # Methods
 
@@ -312,9 +321,7 @@ class Server:
     def _open(self, asked: _Asked, path: str) -> Session:
         if len(self._sessions) >= MAX_SESSIONS:
             raise Refused(453, f"{MAX_SESSIONS} sessions")
-        mine = sum(session.peer.connection == asked.peer.connection for session in self._sessions.values())
-        if mine >= MAX_SESSIONS_OF_ONE:
-            raise Refused(453, f"{mine} sessions of one connection")
+        self._make_room(asked.peer)
         session = Session(self._token(), asked.peer, path, asked.user, heard=asked.now)
         announced = self._announced.get(asked.peer.connection)
         if announced is not None and announced.path == path:
@@ -396,6 +403,11 @@ class Server:
         if self._sessions.pop(session.id, None) is not None:
             session.state = State.INIT
             self._application.teardown(session, None, why)
+
+
+def _tells_something(request: Request) -> bool:
+    """Whether only users may ask it. OPTIONS may be asked by all; with a session it is its user's sign of life."""
+    return request.method != "OPTIONS" or "Session" in request.headers
 
 
 def _with(response: Response, more: Headers) -> Response:

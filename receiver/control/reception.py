@@ -7,19 +7,14 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
-from protocol.command.versions import version
 from protocol.control.connection import Connection
 from protocol.control.listening import Listener
 from protocol.rtsp.application import Peer, Refused
-from protocol.rtsp.headers import Headers
 from protocol.rtsp.message import Interleaved, Message, Request
 from protocol.rtsp.server import Guard, Server
 from receiver.control.publications import Publications, keep_looking
 
-_NAME = Headers.of(("Server", f"Steadycast/{version() or 'dev'}"))
-"""By which senders of ours know what we understand."""
 _TICK = 1.0
 """s between looks at sessions that are silent."""
 _NO_USER = "no user"
@@ -82,7 +77,7 @@ class Reception:
             self._publications.take(connection, message.channel, message.data)
         elif isinstance(message, Request):
             response = self._server.handle(self._peers[connection], message, time.monotonic_ns())
-            connection.send(replace(response, headers=response.headers.plus(_NAME)))
+            connection.send(response)
             if response.headers.get("Connection") == "close":
                 connection.close()
 

@@ -194,7 +194,9 @@ def _open(config: ReceiverConfig, host: str | None, ports: Sequence[int]) -> lis
 
 
 def _places(config: ReceiverConfig) -> Iterator[int]:
-    """Even ports to try: of a receiver that listens the next ones after its own, so that a firewall can know them."""
+    """Even ports to try: of a receiver that listens the next ones after its own, so that a firewall can know them.
+
+    Raises ResourceError."""
     if config.listen.tcp is not None:
         after = (config.listen.ports[-1] + 2) & ~1
         yield from range(after, min(after + 2 * NEAR, 65_534), 2)
@@ -203,10 +205,13 @@ def _places(config: ReceiverConfig) -> Iterator[int]:
 
 
 def _some_port() -> int:
-    """A free one, of the system's choice."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("", 0))
-        return int(probe.getsockname()[1])
+    """A free one, of the system's choice. Raises ResourceError."""
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.bind(("", 0))
+            return int(probe.getsockname()[1])
+    except OSError as error:  # no port is left, or no descriptor: strangers may have seen to that
+        raise ResourceError(f"no UDP port: {error.strerror}") from error
 
 
 def _address(sock: socket.socket, host: str, port: int) -> tuple[Any, ...]:

@@ -23,23 +23,23 @@ def read_users(path: str) -> dict[str, str]:
     Raises UsageError, and ResourceError where others can read it.
     """
     users: dict[str, str] = {}
-    for number, line in enumerate(_read(path, "--users").splitlines(), 1):
+    for number, line in enumerate(_read(path).splitlines(), 1):
         if not line.strip() or line.startswith("#"):
             continue
         user, colon, password = line.partition(":")
         if not colon or not user or not password:
-            raise UsageError(f"--users: line {number} of {path} is not USER:PASSWORD")
+            raise UsageError(f"line {number} of {path} is not USER:PASSWORD")
         if user in users:
-            raise UsageError(f"--users: line {number} of {path} has {user} again")
+            raise UsageError(f"line {number} of {path} has {user} again")
         users[user] = password
     if not users:
-        raise UsageError(f"--users: there is nobody in {path}: write a line USER:PASSWORD for each")
+        raise UsageError(f"there is nobody in {path}: write a line USER:PASSWORD for each")
     return users
 
 
 def read_password(path: str) -> str:
     """The first line of a file. Raises UsageError, and ResourceError where others can read it."""
-    password = _read(path, "--password-file").partition("\n")[0].rstrip("\r")
+    password = _read(path, "--password-file: ").partition("\n")[0].rstrip("\r")
     if not password:
         raise UsageError(f"--password-file: {path} is empty: its first line should be the password")
     return password
@@ -61,12 +61,13 @@ def own_password(
     raise UsageError(f"{place} wants the password of {user}: give --password-file FILE, or set {VARIABLE}")
 
 
-def _read(path: str, option: str) -> str:
+def _read(path: str, option: str = "") -> str:
+    """`option`: what an error begins with, where nobody else puts it there."""
     try:
         check_private(Path(path), "passwords")
         with open(path, encoding="utf-8") as file:
             return file.read(_LONGEST)
     except OSError as error:
-        raise UsageError(f"{option}: cannot read {path}: {error.strerror}") from error
+        raise UsageError(f"{option}cannot read {path}: {error.strerror}") from error
     except UnicodeDecodeError:
-        raise UsageError(f"{option}: {path} is no text") from None
+        raise UsageError(f"{option}{path} is no text") from None

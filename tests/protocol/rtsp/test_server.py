@@ -227,6 +227,26 @@ def test_a_lost_connection_ends_what_ran_through_it(dialogue: Dialogue, player: 
     assert player.calls[-1] == "teardown: its connection was lost"
 
 
+def test_what_runs_through_a_connection_ends_with_it_whoever_else_asked(dialogue: Dialogue, player: Player) -> None:
+    dialogue.set_up(TCP)
+    dialogue.peer = Peer(3, ALICE.host)
+    assert dialogue.ask("PLAY").status == 200
+    dialogue.server.lost(ALICE, dialogue.now)
+    assert player.calls[-1] == "teardown: its connection was lost"
+
+
+def test_nobody_gathers_sessions_of_other_connections(player: Player) -> None:
+    server = Server(player)
+    collector = Dialogue(server, Peer(0, ALICE.host))
+    answers = []
+    for connection in range(1, 11):
+        opened = Dialogue(server, Peer(connection, ALICE.host))
+        opened.set_up()
+        collector.session = opened.session
+        answers.append(collector.ask("GET_PARAMETER").status)
+    assert answers == [200] * 8 + [453] * 2
+
+
 def test_over_udp_a_client_has_ten_seconds_to_come_back(dialogue: Dialogue, player: Player) -> None:
     dialogue.set_up()
     dialogue.server.lost(ALICE, dialogue.now)
@@ -315,6 +335,18 @@ def test_a_password_by_digest(player: Player) -> None:
     assert dialogue.ask("DESCRIBE", "rtsp://192.0.2.1:8554/other", Authorization=answers[1]).status == 401
     assert Dialogue(dialogue.server, BOB).ask("DESCRIBE", Authorization=answers[1]).status == 401, "overheard"
     assert dialogue.ask("DESCRIBE", Authorization=answers[1]).status == 200
+
+
+def test_options_with_a_session_are_its_user_s_sign_of_life(player: Player) -> None:
+    dialogue = Dialogue(Server(player, guard=OneUser()))
+    assert dialogue.ask("SETUP", f"{URL}/track1", Transport=UDP, Authorization="Digest right").status == 200
+    dialogue.session = dialogue.server.sessions[0].id
+    assert dialogue.ask("OPTIONS").status == 401
+    dialogue.now += 50 * SECOND
+    assert dialogue.ask("OPTIONS", Authorization="Digest right").status == 200
+    dialogue.now += 50 * SECOND
+    dialogue.server.handle_timeout(dialogue.now)
+    assert dialogue.server.sessions
 
 
 def test_another_user_is_not_the_session_s(player: Player) -> None:
