@@ -24,7 +24,7 @@ from receiver.config import ReceiverConfig
 from receiver.control.groups import is_group
 from receiver.control.keys import TrackKeys
 from receiver.control.tracks import Track, left_out, tracks
-from receiver.control.ways import TcpWay, UdpWay, Way, join, open_pair
+from receiver.control.ways import TcpWay, UdpWay, Way, heard, join, open_pair
 from receiver.network import Network
 
 _PATIENCE = 1.0
@@ -218,10 +218,10 @@ class Conversation:
 
     async def heard(self) -> int | None:
         """When media came last, monotonic ns; None: nothing does."""
-        moments = [when for way in self._ways.values() if (when := await way.heard()) is not None]
-        self._heard |= bool(moments)
-        self.over = self._heard and not moments
-        return max(moments, default=None)
+        moment = await heard(self._network, self._ways.values())
+        self._heard |= moment is not None
+        self.over = self._heard and moment is None
+        return moment
 
     def _take_packet(self, channel: int, packet: bytes) -> None:
         if (way := self._channels.get(channel)) is not None:

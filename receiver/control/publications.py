@@ -24,7 +24,7 @@ from protocol.srtp.encryption import Encryption
 from receiver.config import ReceiverConfig
 from receiver.control.keys import TrackKeys
 from receiver.control.tracks import Track, left_out, tracks
-from receiver.control.ways import TcpWay, UdpWay, Way, open_pair
+from receiver.control.ways import TcpWay, UdpWay, Way, heard, open_pair
 from receiver.network import Network
 
 MAX_PUBLICATIONS = 64
@@ -215,8 +215,7 @@ class Publications:
             session = publication.session
             if session.state is not State.RECORDING:
                 continue
-            heard = [when for way in publication.ways.values() if (when := await way.heard()) is not None]
-            publication.since = max(publication.since, *heard) if heard else publication.since
+            publication.since = max(publication.since, await heard(self._network, publication.ways.values()) or 0)
             now = time.monotonic_ns()
             if now - publication.since < SILENT:
                 publication.silent = False

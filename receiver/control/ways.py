@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -52,10 +52,6 @@ class Way:
 
     def _forget_keys(self) -> None:
         self._network.call(lambda _: self._network.secure.forget(self.ports))
-
-    async def heard(self) -> int | None:
-        """When media came last, monotonic ns; None: never."""
-        return await asyncio.wrap_future(self._network.query(lambda session: session.heard(self.ports)))
 
     def end(self, why: str = "") -> None:
         """The agreement is over; with a reason its streams end, as if they had said goodbye."""
@@ -158,6 +154,12 @@ def _into(connection: Connection, channel: int, post: Callable[..., None]) -> Ca
         post(connection.send_interleaved, channel, list(packets))
 
     return send
+
+
+async def heard(network: Network, ways: Iterable[Way]) -> int | None:
+    """When media came last along any of these, monotonic ns; None: there is no stream that goes on."""
+    ports = [port for way in ways for port in way.ports]
+    return await asyncio.wrap_future(network.query(lambda session: session.heard(ports)))
 
 
 def open_pair(network: Network, config: ReceiverConfig) -> UdpWay:

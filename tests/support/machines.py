@@ -45,6 +45,13 @@ class Machine:
         """It is in again."""
         _ip("-n", self.name, "link", "set", self.interface, "up")
 
+    def block_udp(self) -> None:
+        """A firewall lets no datagram in; nobody is told."""
+        for words in (
+            "add pref 100 table local", "del pref 0", f"add pref 10 iif {self.interface} ipproto udp blackhole"
+        ):  # fmt: skip
+            _ip("-n", self.name, "rule", *words.split())
+
 
 @contextmanager
 def two_machines(folder: Path) -> Iterator[tuple[Machine, Machine]]:

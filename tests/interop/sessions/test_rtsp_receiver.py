@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.interop import rtsp, stage
-from tests.support import peers
+from tests.support import machines, peers
 
 LEVELS = {"jpeg": "compressed"}
 """jpegenc writes limited-range luma as it is, where JFIF has full range: every JPEG decoder compresses it again."""
@@ -151,3 +151,20 @@ def test_ipv6(tmp_path: Path) -> None:
                 assert receiving.wait(20) == 0, receiving.log
             assert stage.stream(receiving.json(), "video")["ledger"]["lost"] == 0
             assert f"by {lower.upper()}" in receiving.log
+
+
+def test_a_firewall_lets_no_udp_through(tmp_path: Path) -> None:
+    """After two seconds packets come in the connection, by itself, and it is said."""
+    with machines.two_machines(tmp_path) as (here, there):
+        here.block_udp()
+        media = ("--video", "pattern", "--size", "160x120", "--audio", "none")
+        with there.run(rtsp.serve("rtsp://0.0.0.0:8554/live", *media), "server") as server:
+            server.wait_for_text("serving")
+            nothing = ("--video", "none", "--audio", "none", "--duration", "4s", "--json")
+            command = peers.receiver(f"rtsp://{there.address}:8554/live", *nothing)
+            with here.run(command, "receiver") as receiving:
+                assert receiving.wait(20) == 0, receiving.log
+    assert "no packets by UDP for 2 s: asking for them in the TCP connection" in receiving.log
+    assert stage.stream(receiving.json(), "video")["ledger"]["lost"] == 0
+    (started,) = (event for event in receiving.json()["events"] if event["kind"] == "stream_started")  # type: ignore[attr-defined]
+    assert 1.9 < started["time_s"] < 3.5
