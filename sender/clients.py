@@ -10,6 +10,7 @@ stream at somebody else.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from protocol.errors import ProtocolError
@@ -61,6 +62,16 @@ class Clients:
             if key not in keys:
                 keys.append(key)
 
+    @contextmanager
+    def moving(self, key: int) -> Iterator[None]:
+        """Its paths lead elsewhere afterwards. What else comes from there is no sign of life that was waited for."""
+        tracks = [*self._tracks.get(key, ())]
+        self.remove(key)
+        yield
+        for track in tracks:
+            self.add(key, track)
+        self._unheard.pop(key, None)
+
     def remove(self, key: int) -> None:
         """It has left."""
         tracks = self._tracks.pop(key, ())
@@ -108,7 +119,7 @@ class Clients:
 
     def _guessed(self, keys: Sequence[int], socket: int) -> tuple[int, Path] | None:
         """The first path that waits for a sign of life, if it can only be one receiver's."""
-        waiting = [(key, path) for key in keys for path in self._unheard[key] if path.socket == socket]
+        waiting = [(key, path) for key in keys for path in self._unheard.get(key, ()) if path.socket == socket]
         return waiting[0] if waiting and len({key for key, _ in waiting}) == 1 else None
 
     def _move(self, key: int, path: Path, source: SocketAddress) -> None:

@@ -68,6 +68,8 @@ class Network:
         self.ended: Callable[[Destination], None] = lambda _: None
         """and of each one whose session is over; on the network thread."""
         self._programme = programme
+        self._reporters: dict[int, int] = {}
+        """receivers that have proved themselves, by SSRC, and the keys of their targets."""
         self._agenda = Agenda()
         self._touched: set[int] = set()
         self._open = 0
@@ -159,6 +161,7 @@ class Network:
             destination.secured = self._secured(encryption, destination.name)
 
     def _secured(self, encryption: Encryption | None, name: str) -> Secured | None:
+        self.transport.keeps_strays |= encryption is not None
         return None if encryption is None else Secured(encryption, name, self.journal.say)
 
     def play(self, key: int) -> None:
@@ -245,6 +248,8 @@ class Network:
         self._feed(now)
         for key, batch in arrived:
             self._hand_in(key, batch, now)
+        for batch in self.transport.take_strays():
+            self._recognise(batch, now)
         if over or (self._closing.is_set() and not self._closed_all):
             self._end_all(now)
         self._touched.update(self._agenda.take(now))
@@ -271,10 +276,34 @@ class Network:
             return
         if destination.secured is None:
             destination.session.handle_datagrams(batch, now)
-        elif not destination.secured.receive(destination.session, batch, now):
+        elif not self._unseal(destination, destination.secured, batch, now):
             return
         destination.heard = now
         self._touched.add(key)
+
+    def _unseal(self, destination: Destination, secured: Secured, batch: Batch, now: int) -> bool:
+        """False where nothing of it is authentic."""
+        if not secured.receive(destination.session, batch, now):
+            return False
+        if secured.reporter is not None:
+            self._reporters[secured.reporter] = destination.to.key
+        if secured.moved and not destination.to.multicast:
+            self._follow(destination, batch.path, now)
+        return True
+
+    def _recognise(self, batch: Batch, now: int) -> None:
+        """Somebody at shared ports whom the transport does not know: who proves to be a receiver is somewhere else
+        now."""
+        for index in range(len(batch)):
+            datagram = batch.datagram(index)
+            if len(datagram) > 8 and (key := self._reporters.get(int.from_bytes(datagram[4:8]))) is not None:
+                self._hand_in(key, Batch.of([datagram], now, batch.path), now)
+
+    def _follow(self, destination: Destination, to: Hashable, now: int) -> None:
+        """Its receiver reports from another address."""
+        if isinstance(to, tuple) and self.transport.follow(destination.to.key, to):
+            why = f"{destination.name} is at {to[0]}, port {to[1]}"
+            self.journal.note(now, "moved", why, f"{why} now")
 
     def _end_all(self, now: int) -> None:
         """The media have ended, or the program is to."""
@@ -299,6 +328,8 @@ class Network:
     def _remove(self, destination: Destination, now: int) -> None:
         key = destination.to.key
         del self.destinations[key]
+        if destination.secured is not None:
+            self._reporters = {ssrc: of for ssrc, of in self._reporters.items() if of != key}
         self._past.append(replace(destination.snapshot(now), left=True))
         self._programme.forget(key)
         self.ended(destination)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 
 from protocol.command.keys import warnings
 from protocol.datagram import Batch, Transmission
@@ -12,6 +12,8 @@ from protocol.srtp.profile import SRTCP_INDEX
 from sender.config import SenderConfig
 from sender.paths import TargetPaths
 from sender.session import SenderSession
+
+_MAX_REPORTERS = 64
 
 
 def encrypt(
@@ -31,6 +33,12 @@ class Secured:
     def __init__(self, encryption: Encryption, name: str, tell: Callable[[str], None]) -> None:
         self._encryption, self._name = encryption, name
         self._complaints = Complaints(tell, "reports")
+        self._reporters: dict[int, Hashable] = {}
+        """receivers that have proved themselves, by SSRC, and where they were last."""
+        self.reporter: int | None = None
+        """the newest of them,"""
+        self.moved = False
+        """and whether that came from another place than before."""
 
     def receive(self, session: SenderSession, batch: Batch, now: int) -> bool:
         """Hands in what may be; False where that is nothing."""
@@ -40,8 +48,19 @@ class Secured:
             session.refuse(refused)
         self._complaints.look(self._name, len(opened), refused.total(), now)
         if len(opened):
+            self._place(opened)
             session.handle_datagrams(opened, now)
         return len(opened) > 0
+
+    def _place(self, opened: Batch) -> None:
+        datagram = opened.datagram(len(opened) - 1)
+        if len(datagram) < 8 or not 192 <= datagram[1] <= 223:
+            return
+        ssrc = int.from_bytes(datagram[4:8])
+        self.moved = self._reporters.get(ssrc, opened.path) != opened.path
+        if ssrc in self._reporters or len(self._reporters) < _MAX_REPORTERS:
+            self._reporters[ssrc] = opened.path
+            self.reporter = ssrc
 
     def seal(self, transmission: Transmission, now: int) -> list[Transmission]:
         """What leaves in its place."""

@@ -117,7 +117,7 @@ class SenderSession:
     def handle_datagrams(self, batch: Batch, now: int) -> None:
         """What came back: RTCP. Everything else is counted by reason."""
         self._received += len(batch)
-        near = self._from_target(batch.path)
+        near = batch.authentic or self._from_target(batch.path)
         for index, is_rtcp in enumerate(rtcp_mask(batch)):
             if not is_rtcp:
                 self._discard("not_rtcp")

@@ -32,6 +32,7 @@ from sender.sockets import SOL_UDP, UDP_SEGMENT, open_pair, open_socket, segment
 
 _MAX_SEGMENTS = 64  # UDP_MAX_SEGMENTS of older kernels
 _MAX_BYTES = 65_000
+_MAX_STRAYS = 32  # batches
 _DRAIN = 64  # datagrams read from a socket before media gets its turn again
 _ATTEMPTS = 4
 _WINDOW = 100_000_000  # ns over which the packet rate is taken
@@ -114,6 +115,9 @@ class Transport:
         """datagrams that the system did not take, by the name of its error."""
         self.strangers = 0
         """datagrams at shared ports from nobody who is known."""
+        self.keeps_strays = False
+        """for somebody who may know them all the same."""
+        self._strays: list[Batch] = []
         try:
             self.targets = tuple(self.open(target) for target in config.targets if target.url is None)
         except BaseException:
@@ -202,6 +206,23 @@ class Transport:
         for path in (track.rtp, track.rtcp):
             self._list(path)
         self._clients.add(key, track)
+
+    def follow(self, key: int, to: SocketAddress) -> bool:
+        """This target, which has proved itself, sends from somewhere else now: what goes there, does so from now on.
+        False where that is nothing new, or nobody can tell what belongs where."""
+        paths = self._paths.get(key, set())
+        alike = {path for path in paths if path.address[1] == to[1]} or (paths if len(paths) == 1 else set())
+        if not alike or all(path.address[:2] == to[:2] for path in alike):
+            return False
+        with self._clients.moving(key):
+            for path in list(paths):
+                self._move(path, to if path in alike else (to[0], *path.address[1:]))
+        return True
+
+    def take_strays(self) -> list[Batch]:
+        """What came to shared ports from nobody who is known, if it is kept."""
+        strays, self._strays = self._strays, []
+        return strays
 
     def _move(self, path: Path, to: SocketAddress) -> None:
         self._unlist(path)
@@ -313,6 +334,8 @@ class Transport:
             key = self._clients.find(each.key, source, datagrams) if each.target is None else each.target
             if key is None:
                 self.strangers += len(datagrams)
+                if self.keeps_strays and len(self._strays) < _MAX_STRAYS:
+                    self._strays.append(Batch.of(datagrams, now, source))
             else:
                 yield key, Batch.of(datagrams, now, source)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from random import Random
 from typing import Any
@@ -18,6 +18,11 @@ from protocol.rtcp.nack import Nack
 from protocol.rtcp.range import SenderRange
 from protocol.rtcp.range import parse as parse_range
 from protocol.rtcp.rr import ReceiverReport
+from protocol.srtp.encryption import Encryption, FixedKeys
+from protocol.srtp.master_key import MasterKey
+from protocol.srtp.profile import Profile
+from protocol.srtp.protector import Protector
+from protocol.srtp.unprotector import Unprotector
 from sender.clients import Track
 from sender.config import SenderConfig
 from sender.feed import Outbox
@@ -75,7 +80,7 @@ class Served:
         now = time.monotonic_ns()
         return SenderSession((stream,), cname="me", now=now, wall=time.time_ns(), random=Random(ssrc), repair="nack")
 
-    def join(self, peer: socket.socket, ssrc: int) -> int:
+    def join(self, peer: socket.socket, ssrc: int, encryption: Encryption | None = None) -> int:
         """A receiver with one port."""
         key, address = self.transport.new_key(), peer.getsockname()
         path = Path(key, self.ports.rtp, address, True)
@@ -84,7 +89,7 @@ class Served:
 
         def add(_: int) -> None:
             self.transport.welcome(key, Track({ssrc}, path, path))
-            self.network.add(to, session, (0,), acknowledges=False)
+            self.network.add(to, session, (0,), acknowledges=False, encryption=encryption)
             self.network.play(key)
 
         self.network.ask(add).result(WAIT)
@@ -237,3 +242,60 @@ def test_the_end_of_the_media_is_the_end_of_sessions_and_not_of_the_server() -> 
         served.outbox = outbox
         served.send(0, key_frame=True)
         assert next_packet(two).ssrc == 0x20
+
+
+def test_a_receiver_elsewhere_is_followed_once_it_has_proved_itself() -> None:
+    """Its reports come from another address. Who cannot encrypt them changes nothing, nor who repeats them."""
+    ours, theirs = (MasterKey.generate(Profile.AEAD_AES_128_GCM) for _ in range(2))
+    receiver, opened = Protector(theirs), Unprotector(ours)
+    report = compound.serialize([ReceiverReport(9)])
+
+    def sealed(data: bytes = report) -> bytes:
+        return receiver.protect([data])[0]
+
+    def next_number(peer: socket.socket) -> int:
+        while True:
+            clear = opened.unprotect(peer.recv(2048), 0)
+            assert clear is not None
+            if not 192 <= clear[1] <= 223:
+                return rtp.parse(clear).sequence_number
+
+    with serving() as served, receiving() as home, receiving_at("127.0.0.2", home) as away:
+        place = ("127.0.0.1", served.ports.ports[0])
+        served.join(home, 0x10, FixedKeys(Protector(ours), [theirs]))
+        served.send(0, key_frame=True)
+        first = next_number(home)
+        heard = sealed()
+        home.sendto(heard, place)
+        stranger = Protector(MasterKey.generate(Profile.AEAD_AES_128_GCM))
+        for forged in (report, stranger.protect([report, report])[1], heard):
+            away.sendto(forged, place)
+        time.sleep(0.1)
+        served.send(1)
+        assert next_number(home) == first + 1
+        away.sendto(sealed(), place)
+        wait_until(lambda: any("is at 127.0.0.2" in line for line in served.lines))
+        served.send(2)
+        assert next_number(away) == first + 2
+        home.sendto(sealed(), place)
+        wait_until(lambda: any("is at 127.0.0.1" in line for line in served.lines))
+        served.send(3)
+        assert next_number(home) == first + 3
+    (target,) = served.network.snapshot.targets
+    assert target.statistics.unparsed == {"srtp_unauthenticated": 1, "srtp_replayed": 1}
+
+
+@contextmanager
+def receiving_at(host: str, like: socket.socket) -> Iterator[socket.socket]:
+    """The same port at another address."""
+    with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as opened:
+        opened.bind((host, like.getsockname()[1]))
+        opened.settimeout(WAIT)
+        yield opened
+
+
+def wait_until(done: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + WAIT
+    while not done():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
