@@ -72,7 +72,7 @@ class KeyExchange:
     def seal(self, transmission: Transmission, now: int) -> list[Transmission]:
         """Behind an announcement where one is due."""
         path = transmission.path
-        sealed = [replace(transmission, datagrams=self._protector.protect(transmission.datagrams))]
+        sealed = [Transmission(self._protector.protect(transmission.datagrams), path)]
         schedule = self._places.get(path)
         if schedule is None:
             _make_room(self._places)

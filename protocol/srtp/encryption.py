@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Any, Protocol
 
 from protocol.datagram import Batch, Transmission
@@ -53,7 +52,7 @@ class FixedKeys:
 
     def seal(self, transmission: Transmission, now: int) -> list[Transmission]:  # noqa: ARG002
         ours = self._ours.get(transmission.path, self._default)
-        return [] if ours is None else [replace(transmission, datagrams=ours.protect(transmission.datagrams))]
+        return [] if ours is None else [Transmission(ours.protect(transmission.datagrams), transmission.path)]
 
     def open(self, batch: Batch, now: int) -> Batch:  # noqa: ARG002
         return self._ring.open(batch)
