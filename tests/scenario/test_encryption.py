@@ -158,23 +158,9 @@ def _fields(stream: object) -> dict[str, object]:
 # Moving
 
 
-class Watched(SealedReceiver):
-    """Remembers by which path each datagram left."""
-
-    def poll(self):  # type: ignore[no-untyped-def]
-        out = super().poll()
-        self.left = [*getattr(self, "left", []), *((self._clock.now, sent.path) for sent in out.transmissions)]
-        return out
-
-
 def test_a_sender_somewhere_else_is_followed_at_once() -> None:
     pair = meet(Conditions(5 * MILLISECOND))
-    theirs, ours = clocks(pair)
-    assert pair.receiver is not None
-    assert pair.sender is not None
-    there = SealedSender(pair.sender, SECRET.sender(**theirs))
-    here = Watched(pair.receiver, SECRET.receiver(**ours), pair.clock)
-    pair.sender, pair.receiver = there, here  # type: ignore[assignment]
+    there, here = encrypted(pair)
     there.path = "home"
     pair.run(traffic(3))
     there.path = "away"
@@ -190,12 +176,7 @@ def test_a_sender_somewhere_else_is_followed_at_once() -> None:
 def test_who_only_claims_to_be_the_sender_is_not() -> None:
     """Forged packets with the right SSRC and the next numbers, and kept ones from elsewhere, lead nowhere."""
     pair = meet(Conditions(5 * MILLISECOND))
-    theirs, ours = clocks(pair)
-    assert pair.receiver is not None
-    assert pair.sender is not None
-    there = SealedSender(pair.sender, SECRET.sender(**theirs))
-    here = Watched(pair.receiver, SECRET.receiver(**ours), pair.clock)
-    pair.sender, pair.receiver = there, here  # type: ignore[assignment]
+    there, here = encrypted(pair)
     there.path = "home"
     kept: list[bytes] = []
     send = pair.forward.send

@@ -24,6 +24,8 @@ class SealedReceiver:
         """what a person would read."""
         self.secure = Secure(encryption, self.lines.append)
         self._answers: list[Transmission] = []
+        self.left: list[tuple[int, object]] = []
+        """when something left, and by which path."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.session, name)
@@ -35,6 +37,7 @@ class SealedReceiver:
         out, answers = self.session.poll(), self._answers
         self._answers = []
         sealed = [each for sent in out.transmissions for each in self.secure.seal(sent, self._clock.now)]
+        self.left += [(self._clock.now, each.path) for each in answers + sealed]
         return ReceiverOutput(answers + sealed, out.units, out.events)
 
 
