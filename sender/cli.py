@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from protocol.command import address, check, devices, live, options, program, units
 from protocol.command.options import Group, Option, Positional, Program
@@ -109,7 +109,7 @@ def configure(values: Mapping[str, Any], given: Mapping[str, object], *, serves:
     fields |= {
         "audio": audio,
         "video": video,
-        "targets": values["target"],
+        "targets": _with_encryption(values),
         "family": options.family(values),
         "load": load,
         "security": security(values),
@@ -119,6 +119,25 @@ def configure(values: Mapping[str, Any], given: Mapping[str, object], *, serves:
     config = SenderConfig(given=dict(given), **fields)
     _check(config)
     return config
+
+
+def _with_encryption(values: Mapping[str, Any]) -> tuple[Target, ...]:
+    """Hosts are asked for it, unless something says that others are to understand what is sent, or the word."""
+    plain, must = bool(values.get("plain")), bool(values.get("require_encryption"))
+    if plain and must:
+        raise UsageError("--plain and --require-encryption exclude each other: give one, or neither")
+    other = next((name for name in ("load", "sdp", "rtcp_to") if name in values), None)
+    asked = [target for target in values["target"] if target.url is None and not target.classical]
+    if must and "key_file" not in values:
+        open_ones = [target for target in values["target"] if target not in asked]
+        if other is not None:
+            raise UsageError(f"--{other.replace('_', '-')} is for packets in the open: leave out --require-encryption")
+        if any(target.url is None or not target.url.secure for target in open_ones):
+            raise UsageError("--require-encryption: rtp:// and rtsp:// have none; write HOST:PORT or rtsps://")
+    if plain or other is not None or "key_file" in values:
+        return tuple(values["target"])
+    how: Literal["must", "try"] = "must" if must else "try"
+    return tuple(replace(target, encryption=how) if target in asked else target for target in values["target"])
 
 
 def _load(values: Mapping[str, Any]) -> Load | None:
@@ -284,7 +303,15 @@ Exit codes: 0 done, 1 error, 2 wrong usage, 3 nobody there, 4 a --fail-if holds,
                 Option("loss-bound", "of --load find: loss that is acceptable, default 1%", "SHARE", units.share),
             ),
         ),
-        Group("who is there", connecting_options()),
+        Group(
+            "who is there",
+            (
+                Option("require-encryption", "end rather than send to a HOST in the open that takes no encryption",
+                       kind="switch"),
+                Option("plain", "send to HOSTs in the open, and ask nobody for encryption", kind="switch"),
+                *connecting_options(),
+            ),
+        ),
         options.network_options(
             Option("ttl", "how many routers multicast may pass, default 1", "N", units.integer(0, 255)),
             Option("dscp", "mark packets for routers: EF, AF41, CS5 or a number", "NAME", units.dscp),

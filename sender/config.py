@@ -23,6 +23,8 @@ class Target:
     """rtp://: video on `port`, audio on `port` + 2, RTCP one above each. Otherwise all on `port` (RFC 5761)."""
     url: Url | None = None
     """rtsp[s]://: announced there."""
+    encryption: Literal["no", "try", "must"] = "no"
+    """whether it is asked for a secret conversation before."""
 
 
 @dataclass(frozen=True, slots=True)

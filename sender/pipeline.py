@@ -22,6 +22,7 @@ from sender.load import begin
 from sender.network import Network
 from sender.paths import TargetPaths
 from sender.programme import Programme
+from sender.push import encrypting
 from sender.push.program import Control
 from sender.push.pushed import Pushed
 from sender.report import report
@@ -50,6 +51,7 @@ def run(
 
     Raises FatalError for what can be seen before the first packet: names, devices, files, codecs, ports.
     """
+    config = encrypting.ask(config, log)
     with in_short_turns(), closing(Transport(config)) as transport:
         return _run(config, transport, log, status, stop)
 
@@ -189,8 +191,11 @@ def _connect(
     for target, each, keys in zip(transport.targets, streams, encryptions, strict=True):
         session = maker.make(each, target.comes_from, overhead=keys.overhead if keys else 0)
         network.add(target, session, range(len(forms)), encryption=keys)
-    urls = [target.url for target in config.targets if target.url is not None]
-    pushed = [Pushed.of(transport.new_key(), url, forms, repair=repair, numbers=numbers) for url in urls]
+    pushed = [
+        Pushed.of(transport.new_key(), target, forms, repair=repair, numbers=numbers)
+        for target in config.targets
+        if target.url is not None
+    ]
     for one in pushed:
         session = maker.make(one.streams, one.comes_from, overhead=OVERHEAD if one.url.secure else 0)
         network.add(one.to, session, range(len(forms)), acknowledges=False, playing=False)

@@ -7,6 +7,9 @@ from collections.abc import Generator
 
 import pytest
 
+from tests.support.home import _folders as _folders
+from tests.support.home import a_folder_of_its_own as a_folder_of_its_own
+
 _NO_SKIP = os.environ.get("STEADYCAST_NO_SKIP", "") not in ("", "0")
 
 

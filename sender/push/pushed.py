@@ -6,7 +6,9 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from protocol.control.trust import known_hosts
 from protocol.rtsp.url import Url
+from sender.config import Target
 from sender.identity import Identity
 from sender.paths import AnyPath, Channel, Path, Route, TargetPaths
 from sender.transmit.stream import StreamConfig
@@ -17,6 +19,8 @@ class Pushed:
     """The routes and `host` belong to the network thread, once it runs."""
 
     key: int
+    name: str
+    """as the person has it."""
     url: Url
     streams: Sequence[StreamConfig]
     routes: Sequence[tuple[Route, Route]]
@@ -25,14 +29,18 @@ class Pushed:
     """the server's address, as soon as that is known."""
 
     @classmethod
-    def of(cls, key: int, url: Url, forms: Sequence[StreamConfig], *, repair: bool, numbers: random.Random) -> Pushed:
+    def of(
+        cls, key: int, target: Target, forms: Sequence[StreamConfig], *, repair: bool, numbers: random.Random
+    ) -> Pushed:
         """`forms`: the streams, but for SSRCs and paths."""
+        assert target.url is not None
+        name = str(target.url) if target.encryption == "no" else known_hosts.name(target.host, target.port)
         streams = [Identity.new(numbers).given_to(form, repair=repair) for form in forms]
         routes = [(Route(), Route()) for _ in forms]
         streams = [
             replace(stream, rtp_path=rtp, rtcp_path=rtcp) for stream, (rtp, rtcp) in zip(streams, routes, strict=True)
         ]
-        return cls(key, url, streams, routes)
+        return cls(key, name, target.url, streams, routes)
 
     @property
     def to(self) -> TargetPaths:
@@ -40,7 +48,7 @@ class Pushed:
         paths: dict[str, tuple[AnyPath, AnyPath]] = {
             stream.media: pair for stream, pair in zip(self.streams, self.routes, strict=True)
         }
-        return TargetPaths(self.key, str(self.url), (self.url.host, self.url.port), False, paths)
+        return TargetPaths(self.key, self.name, (self.url.host, self.url.port), False, paths)
 
     def lead(self, index: int, rtp: Path | Channel | None, rtcp: Path | Channel | None) -> None:
         """Where a stream's packets go from now on."""

@@ -45,7 +45,8 @@ def pipeline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pipeline:
 
 def test_a_host_is_enough(pipeline: Pipeline, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["192.0.2.7"], pipeline) == 0
-    assert pipeline.config == SenderConfig((Target("192.0.2.7", 5004),), given={"target": ["192.0.2.7"]})
+    target = Target("192.0.2.7", 5004, encryption="try")
+    assert pipeline.config == SenderConfig((target,), given={"target": ["192.0.2.7"]})
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.splitlines() == ["steadycast-send: sending", "0:01  starting", "Sent 7 packets."]
@@ -71,6 +72,33 @@ def test_every_option_reaches_the_configuration(pipeline: Pipeline) -> None:
     assert (config.bind, config.interface, config.ttl, config.dscp) == ("192.0.2.1", "eth0", 4, 34)
     assert (config.rtcp_to, config.family, config.duration) == (("host", 9), 4, 10_000_000_000)
     assert (config.json, config.quiet) == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "encryption"),
+    [
+        ("host", "try"),
+        ("host --require-encryption", "must"),
+        ("host --plain", "no"),
+        ("host --load 1M", "no"),
+        ("host --sdp out.sdp", "no"),
+        ("host --rtcp-to other:9", "no"),
+        ("rtp://host", "no"),
+        ("rtsps://host/x --require-encryption", "no"),
+    ],
+)
+def test_who_is_asked_for_encryption(pipeline: Pipeline, arguments: str, encryption: str) -> None:
+    assert main(arguments.split(), pipeline) == 0
+    assert [target.encryption for target in pipeline.config.targets] == [encryption]
+
+
+def test_servers(pipeline: Pipeline) -> None:
+    assert main(["rtsp://host/x", "rtsps://ann:secret@host:8322/a/b", "RTSP://[::1]:9"], pipeline) == 0
+    one, two, three = pipeline.config.targets
+    assert (one.host, one.port, str(one.url)) == ("host", 554, "rtsp://host/x")
+    assert (two.port, str(two.url)) == (8322, "rtsps://host:8322/a/b")
+    assert (three.host, str(three.url)) == ("::1", "rtsp://[::1]:9/live")
+    assert "secret" not in str(pipeline.config.given)
 
 
 def test_load_takes_the_place_of_media(pipeline: Pipeline) -> None:
@@ -127,6 +155,12 @@ def test_what_goes_with_what(
         ("host --ttl 256", "--ttl: '256' is no whole number from 0 to 255"),
         ("host --audio none --video none", "nothing to send"),
         ("host --video pattern --loop", "--loop needs a file"),
+        ("host --plain --require-encryption", "--plain and --require-encryption exclude each other"),
+        ("rtp://host --require-encryption", "--require-encryption: rtp:// and rtsp:// have none"),
+        ("host --load 1M --require-encryption", "--load is for packets in the open"),
+        ("rtsp://", "is no address: write rtsp://HOST:PORT/NAME"),
+        ("rtsp://host/x --load 1M", "--load measures the path to a receiver"),
+        ("rtsp://host/x --sdp out.sdp", "--sdp: a server is told by RTSP"),
         ("host --video pattern --video-codec copy", "--video-codec copy needs pictures that are encoded already"),
         ("host --video pattern --video-codec jpeg --size 2560x1440", "2560x1440"),
         ("host --lood", "there is no --lood (did you mean --loop?)"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 import threading
 import time
 from collections import defaultdict
@@ -42,6 +43,7 @@ class Recorder:
         reports: bool = True,
         refuses: Mapping[str, int] | None = None,
         guard: Guard | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         """`reports`: packets are answered with RTCP; `refuses`: method → status."""
         self._takes, self._tracks, self._reports, self._refuses = takes, tracks, reports, refuses or {}
@@ -56,7 +58,7 @@ class Recorder:
         self._control = ControlThread()
         sockets = open_sockets("127.0.0.1", port, "")
         self.port = int(sockets[0].getsockname()[1])
-        self._listener = Listener(sockets, self._greet)
+        self._listener = Listener(sockets, self._greet, tls=tls)
         self._control.call(self._start()).result(WAIT)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._read)
