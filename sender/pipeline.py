@@ -51,7 +51,6 @@ def run(
 
     Raises FatalError for what can be seen before the first packet: names, devices, files, codecs, ports.
     """
-    config = encrypting.ask(config, log)
     with in_short_turns(), closing(Transport(config)) as transport:
         return _run(config, transport, log, status, stop)
 
@@ -84,6 +83,7 @@ def _run(
         raise
     try:
         made = plan.make(config, sources, log, described=config.sdp is not None)
+        config = _with_encryption(config, transport, log)
         outbox = Outbox(len(made), transport.wake)
         network, control = _connect(config, transport, made, outbox, log)
     except BaseException:
@@ -106,6 +106,15 @@ def _run(
         for feed in feeds:
             feed.join(1.0)
     return _outcome(config, network, control.failed)
+
+
+def _with_encryption(config: SenderConfig, transport: Transport, log: Log) -> SenderConfig:
+    """Hosts that take it are servers from now on; sockets for those that do not."""
+    asked = encrypting.ask(config, log)
+    for before, target in zip(config.targets, asked.targets, strict=True):
+        if before.encryption != "no" and target.url is None:
+            transport.targets = (*transport.targets, transport.open(target))
+    return asked
 
 
 def _settled(control: Control, stop: threading.Event) -> bool:

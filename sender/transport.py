@@ -119,7 +119,8 @@ class Transport:
         """for somebody who may know them all the same."""
         self._strays: list[Batch] = []
         try:
-            self.targets = tuple(self.open(target) for target in config.targets if target.url is None)
+            at_once = [each for each in config.targets if each.url is None and each.encryption == "no"]
+            self.targets = tuple(self.open(target) for target in at_once)
         except BaseException:
             self.close()
             raise
