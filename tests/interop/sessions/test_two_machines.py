@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +101,47 @@ def test_the_sender_comes_to_the_receiver(tmp_path: Path) -> None:
             with there.run(sending, "sender") as sender:
                 assert sender.wait(20) == 1, sender.log
                 assert f"{here.address}:5004 shows another certificate than before" in str(sender.json()["error"])
+
+
+def test_a_host_alone_is_enough_and_nobody_talks_the_sender_out_of_encryption(tmp_path: Path) -> None:
+    """In the open to a stranger that takes nothing else, with a warning; never where there was trust before."""
+    with two_machines(tmp_path) as (there, here):
+        place = f"{here.address}:5004"
+        quiet = ("--video", "none", "--audio", "none", "--json")
+        sending = peers.sender(here.address, *MEDIA, "--duration", f"{SECONDS}s", "--json")
+        in_the_open = peers.receiver("rtp://:5004", *quiet)
+        with here.run(in_the_open, "receiver") as receiver:
+            time.sleep(SECONDS)
+            with there.run(sending, "sender") as sender:
+                assert sender.wait(20) == 0, sender.log
+            assert receiver.interrupt() == 0, receiver.log
+            assert f"{place} takes no encryption (nobody listens on TCP port 5004): sending in the open" in sender.log
+            assert packets(receiver.json()) > 20
+        with here.run(peers.receiver(":5004", *quiet), "receiver") as receiver:
+            wait_until_heard(there, here.address, 5004)
+            with there.run(sending, "sender") as sender:
+                assert sender.wait(20) == 0, sender.log
+            assert receiver.interrupt() == 0, receiver.log
+            assert f"{place} is new here and trusted from now on" in sender.log
+            assert packets(receiver.json()) > 20
+        with here.run(in_the_open, "receiver") as receiver:
+            time.sleep(SECONDS)
+            with there.run(sending, "sender") as sender:
+                assert sender.wait(20) == 3, sender.log
+                assert "It was trusted before, so nothing is sent there in the open" in str(sender.json()["error"])
+            receiver.interrupt()
+            assert packets(receiver.json()) == 0
+
+
+def wait_until_heard(machine: Machine, address: str, port: int) -> None:
+    """Until somebody listens on a TCP port."""
+    program = f"import socket; socket.create_connection(({address!r}, {port}), 1).close()"
+    for _ in range(50):
+        with machine.run([sys.executable, "-c", program], "knock") as knock:
+            if knock.wait(5) == 0:
+                return
+        time.sleep(0.1)
+    raise AssertionError(f"nobody listens on {address}:{port}")
 
 
 def test_they_find_each_other(tmp_path: Path) -> None:
