@@ -47,6 +47,7 @@ def test_trust_on_first_use_and_a_certificate_that_changed(tmp_path: Path) -> No
             code, said, report = receive(here, url)
             assert (code, report["error"]) == (0, None), said
             assert f"{there.address}:8555 is new here and trusted from now on, by its fingerprint {shown}" in said
+            assert "by UDP, encrypted" in said
             assert packets(report) > 20
             known = here.configuration / "known_hosts"
             assert known.read_text() == f"{there.address}:8555 {shown}\n"
