@@ -29,11 +29,13 @@ class LanePath(UdpPath):
 
 
 class _Waiting(NamedTuple):
-    """Packets, the moments at which they were read (monotonic ns), and how many were dropped just before the first."""
+    """Packets, the moments at which they were read (monotonic ns), how many were dropped just before the first, and
+    after how many commands for the network thread they came."""
 
     packets: list[bytes]
     times: list[int]
     drops: int
+    after: int
 
 
 class _Lane:
@@ -44,20 +46,25 @@ class _Lane:
         self.waiting: list[_Waiting] = []
         self.octets = self.drops = 0
 
-    def add(self, packets: Sequence[bytes], arrival: int) -> None:
-        if self.drops or not self.waiting:
-            self.waiting.append(_Waiting([], [], self.drops))
+    def add(self, packets: Sequence[bytes], arrival: int, after: int) -> None:
+        if self.drops or not self.waiting or self.waiting[-1].after != after:
+            self.waiting.append(_Waiting([], [], self.drops, after))
             self.drops = 0
         last = self.waiting[-1]
         last.packets.extend(packets)
         last.times.extend([arrival] * len(packets))
+        self.octets += sum(map(len, packets))
 
-    def take(self) -> list[Batch]:
-        if self.drops:
-            self.waiting.append(_Waiting([], [], self.drops))
-        batches = [self._batch(part) for part in self.waiting]
-        self.waiting, self.octets, self.drops = [], 0, 0
-        return batches
+    def take(self, done: int) -> tuple[list[Batch], int]:
+        """What came before the commands that are not `done` yet, and how many octets that are."""
+        ready = [part for part in self.waiting if part.after <= done]
+        self.waiting = self.waiting[len(ready) :]
+        if self.drops and not self.waiting:
+            ready.append(_Waiting([], [], self.drops, done))
+            self.drops = 0
+        octets = sum(len(packet) for part in ready for packet in part.packets)
+        self.octets -= octets
+        return [self._batch(part) for part in ready], octets
 
     def _batch(self, part: _Waiting) -> Batch:
         plain = Batch.of(part.packets, 0, self.path)
@@ -78,6 +85,8 @@ class Lanes:
         self._busy: dict[int, _Lane] = {}
         self._octets = 0
         self._next = FIRST
+        self.commands: Callable[[], int] = lambda: 0
+        """how many the network thread was given so far: what comes after one is taken after it, and the reverse."""
         self.dropped = 0
         """packets that found no room because the network thread was behind."""
 
@@ -113,22 +122,25 @@ class Lanes:
                 lane.drops += len(packets)
                 self.dropped += len(packets)
             else:
-                lane.add(packets, arrival)
-                lane.octets += size
+                lane.add(packets, arrival, self.commands())
                 self._octets += size
             first = not self._busy
             self._busy[path.port] = lane
         if first:
             self._wake()
 
-    def take(self) -> list[Batch]:
-        """What waits in any lane, a batch or more each."""
+    def take(self, done: int = 0) -> list[Batch]:
+        """What waits in any lane, a batch or more each. `done`: commands that were carried out."""
         if not self._busy:
             return []
+        found: list[Batch] = []
         with self._lock:
-            busy, self._busy = self._busy, {}
-            self._octets -= sum(lane.octets for lane in busy.values())
-            return [batch for lane in busy.values() for batch in lane.take()]
+            for lane in self._busy.values():
+                batches, octets = lane.take(done)
+                found += batches
+                self._octets -= octets
+            self._busy = {number: lane for number, lane in self._busy.items() if lane.waiting}
+        return found
 
     def send(self, path: UdpPath, packets: Sequence[bytes]) -> bool:
         """False when the lane is closed."""

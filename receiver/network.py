@@ -10,7 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TypeVar
 
-from protocol.datagram import Transmission
+from protocol.datagram import Batch, Transmission
 from receiver.events import Event
 from receiver.lanes import Lanes
 from receiver.media import AccessUnit
@@ -46,6 +46,10 @@ class Network:
         """what is encrypted, and how; used on the network thread."""
         self._on_units, self._on_event, self._on_failure = on_units, on_event, on_failure
         self._commands: queue.SimpleQueue[Command] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._given = self._done = 0
+        """commands."""
+        transport.lanes.commands = lambda: self._given
         self._closing = self._leaving = False
         self._ended = threading.Event()
         self._statistics = session.statistics()
@@ -57,7 +61,9 @@ class Network:
 
     def call(self, command: Command) -> None:
         """Runs `command` on the network thread, soon."""
-        self._commands.put(command)
+        with self._lock:
+            self._commands.put(command)
+            self._given += 1
         self._transport.wake()
 
     def ask(self, timeout: float = 2.0) -> SessionStatistics:
@@ -149,17 +155,24 @@ class Network:
     def _turn(self, until: int) -> None:
         batches = self._transport.receive(until)
         now = time.monotonic_ns()
-        for batch in batches:
-            for answer in self.secure.receive(self._session, batch, now):
-                self._transport.send(answer)
+        heard = self._handle(batches, now) + self._handle(self.lanes.take(self._done), now)
         while not self._commands.empty():
             self._commands.get()(self._session)
-        if not batches or now >= self._session.next_timeout():
+            self._done += 1
+            heard += self._handle(self.lanes.take(self._done), now)
+        if not heard or now >= self._session.next_timeout():
             self._session.handle_timeout(now)
         self._deliver()
         if now >= self._steer_at:
             self._steer_at = now + _STEER
             self._transport.steer({path for path in self._session.known_paths(now) if isinstance(path, UdpPath)})
+
+    def _handle(self, batches: list[Batch], now: int) -> int:
+        """How many they are."""
+        for batch in batches:
+            for answer in self.secure.receive(self._session, batch, now):
+                self._transport.send(answer)
+        return len(batches)
 
     def _deliver(self) -> None:
         output = self._session.poll()

@@ -9,6 +9,7 @@ from collections.abc import Hashable, Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from protocol.rtcp.range import SenderRange
 from receiver.account.local import queue
 from receiver.payload_types import PayloadTypes
 from receiver.repair.opening import Opening
@@ -16,6 +17,8 @@ from receiver.repair.rtx import Retransmissions
 from receiver.repair.ulp import Ulp
 from receiver.source import Source
 from receiver.sources import Sources
+
+_MOST_EXPECTED = 64
 
 
 class Scope:
@@ -35,6 +38,16 @@ class Scope:
         self.opening = Opening(types.fec, reds, own)
         self.ulp = Ulp(types.ulpfec, own, rebuild=rebuild)
         self.retransmissions = Retransmissions(types.rtx, types.rtx_ssrcs, own)
+        self._expected: dict[int, SenderRange] = {}
+
+    def expect(self, sent: SenderRange) -> None:
+        """Nothing of this one has come yet, and its sender has said all that it sent."""
+        if len(self._expected) < _MOST_EXPECTED:
+            self._expected[sent.ssrc] = sent
+
+    def expected(self, ssrc: int) -> SenderRange | None:
+        """What its sender said before anything of it came."""
+        return self._expected.get(ssrc)
 
     def unmatched(self) -> Counter[str]:
         """Repair that belongs to no stream or could not be used, by reason."""

@@ -254,14 +254,17 @@ class ReceiverSession:
                     self._goodbye(source, now, why)
 
     def final_range(self, ports: Iterable[int], sent: SenderRange, now: int) -> None:
-        """What the sender of this agreement numbered in all, as it said in its control connection. Nothing follows."""
-        agreed = {self._scopes.at(port).types for port in ports}
+        """What the sender of this agreement numbered in all, as it said in its control connection. Nothing follows but
+        what is on its way."""
         for heard in self._sources.promote(sent.ssrc, now):
             self._receive(heard, now)
         source = None if self._closed else self._sources.get(sent.ssrc)
-        if source is not None and source.types in agreed:
-            source.sender_range(sent, from_start=True)
-            self._goodbye(source, now)
+        for scope in {self._scopes.at(port) for port in ports} - {self._scopes.default}:
+            if source is None:
+                scope.expect(sent)
+            elif source.types is scope.types:
+                source.sender_range(sent, from_start=True)
+                self._goodbye(source, now)
 
     def close(self, now: int) -> None:
         """Everything held comes out, the accounts are final, reports are due; then `leave`, once they are exchanged."""
@@ -428,8 +431,11 @@ class ReceiverSession:
         return headers
 
     def _open_source(self, ssrc: int, payload_type: int, path: Hashable, now: int) -> Source:
-        types = self._scopes.of(path).types
-        return Source(ssrc, payload_type, types, path, self._open_stream, self._began, now)
+        scope = self._scopes.of(path)
+        source = Source(ssrc, payload_type, scope.types, path, self._open_stream, self._began, now)
+        if (sent := scope.expected(ssrc)) is not None:
+            source.sender_range(sent, from_start=True)
+        return source
 
     def _forget(self, source: Source, now: int) -> None:
         self._end_source(source, "too many others", now)

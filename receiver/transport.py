@@ -30,7 +30,7 @@ _ASK = 100 * _MILLISECOND
 
 
 class Transport:
-    """Sockets and lanes that are read together. Only `wake` and `lanes` may be used from another thread."""
+    """Sockets that are read together, and lanes beside them. Only `wake` and `lanes` are for other threads, too."""
 
     def __init__(self, sockets: Sequence[socket.socket]) -> None:
         self._ports = {port.number: port for port in map(Port, sockets)}
@@ -123,7 +123,7 @@ class Transport:
         if ask:
             self._asked = now
         ports = self._ports.values() if ask else dict.fromkeys(wanted[sock] for sock in ready)
-        return self._drain(ports, strangers=strangers, ask=ask) + self.lanes.take()
+        return self._drain(ports, strangers=strangers, ask=ask)
 
     def wake(self) -> None:
         """Make `receive` return soon."""

@@ -43,7 +43,7 @@ def test_packets_come_with_their_path_and_the_moment_they_were_read(transport: T
     path = transport.lanes.open(PEER, ignore)
     transport.lanes.put(path, [b"one", b"two"], NOW)
     transport.lanes.put(path, [b"three"], NOW + 5)
-    (batch,) = transport.receive(soon())
+    (batch,) = transport.lanes.take()
     assert contents([batch]) == [b"one", b"two", b"three"]
     assert batch.arrival_times.tolist() == [NOW, NOW, NOW + 5]
     assert batch.path == path
@@ -56,9 +56,24 @@ def test_a_packet_wakes_whoever_waits(transport: Transport) -> None:
     found: list[Batch] = []
     end = soon()
     while not found and time.monotonic_ns() < end:
-        found = transport.receive(end)
+        transport.receive(end)
+        found = transport.lanes.take()
     timer.join()
     assert contents(found) == [b"late"]
+
+
+def test_what_comes_after_a_command_is_taken_after_it(transport: Transport) -> None:
+    given = 0
+    transport.lanes.commands = lambda: given
+    path = transport.lanes.open(PEER, ignore)
+    transport.lanes.put(path, [b"before"], NOW)
+    given = 1
+    transport.lanes.put(path, [b"between"], NOW)
+    given = 2
+    transport.lanes.put(path, [b"after"], NOW)
+    assert contents(transport.lanes.take(0)) == [b"before"]
+    assert contents(transport.lanes.take(0)) == []
+    assert contents(transport.lanes.take(2)) == [b"between", b"after"]
 
 
 def test_a_full_lane_drops_what_comes_and_says_where(transport: Transport, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,13 +82,13 @@ def test_a_full_lane_drops_what_comes_and_says_where(transport: Transport, monke
     transport.lanes.put(path, [b"12345", b"12345"], NOW)
     transport.lanes.put(path, [b"x", b"y"], NOW)
     transport.lanes.put(other, [b"z"], NOW)
-    first, rest, third = transport.receive(soon())
+    first, rest, third = transport.lanes.take()
     assert (contents([first]), first.kernel_drops) == ([b"12345", b"12345"], 0)
     assert (contents([rest]), rest.kernel_drops, rest.drops_exact) == ([], 2, True)
     assert (contents([third]), third.kernel_drops) == ([b"z"], 0)
     assert transport.kernel_drops_total() == 2
     transport.lanes.put(path, [b"again"], NOW)
-    assert contents(transport.receive(soon())) == [b"again"]
+    assert contents(transport.lanes.take()) == [b"again"]
 
 
 def test_all_lanes_together_are_bounded(transport: Transport, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,7 +100,7 @@ def test_all_lanes_together_are_bounded(transport: Transport, monkeypatch: pytes
     transport.lanes.close(paths[0])
     transport.lanes.put(paths[2], [b"12345"], NOW)
     assert transport.lanes.dropped == 1
-    assert len(contents(transport.receive(soon()))) == 2
+    assert len(contents(transport.lanes.take())) == 2
 
 
 def test_answers_go_into_the_connection(transport: Transport) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from protocol.datagram import Batch
 from protocol.rtcp import compound
 from protocol.rtcp.bye import Bye
+from protocol.rtcp.range import SenderRange
 from protocol.rtcp.rr import ReceiverReport
 from protocol.rtcp.sr import SenderReport
 from protocol.rtp import RtpPacket
@@ -113,6 +114,26 @@ def test_an_agreement_that_ends_with_a_reason_ends_its_streams() -> None:
     receiver.handle_timeout(900 * MS)
     ended = [(event.key.ssrc, event.why) for event in receiver.poll().events if isinstance(event, StreamEnded)]
     assert ended == [(1, "torn down")]
+
+
+def test_a_final_range_may_come_before_the_packets() -> None:
+    """By another way, the control connection's: ten of fifteen come, the first two and the last three do not."""
+    receiver = session()
+    receiver.describe([7000], PayloadTypes({96: LINEAR}))
+    receiver.final_range([7000], SenderRange(1, 98, 112, 15, 0, final=True), 0)
+    feed(receiver, ONE, 1, first=100)
+    (stream,) = receiver.statistics().streams
+    assert (stream.ledger.sent, stream.ledger.arrived) == (15, 10)
+
+
+def test_nobody_says_what_a_stream_of_others_has_sent() -> None:
+    receiver = session()
+    receiver.describe([7000], PayloadTypes({96: LINEAR}))
+    for path, ssrc in ((OPEN, 1), (ONE, 2)):
+        feed(receiver, path, ssrc)
+    for port in (7000, 9999):
+        receiver.final_range([port], SenderRange(1, 0, 99, 100, 0, final=True), 0)
+    assert [stream.ledger.sent for stream in receiver.statistics().streams] == [None, None]
 
 
 def test_reports_go_where_they_were_agreed_to_go_until_some_come() -> None:

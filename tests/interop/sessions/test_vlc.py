@@ -27,7 +27,7 @@ def test_vlc_plays_for_us(tmp_path: Path) -> None:
         assert process.wait() == 0, process.log
     with peers.Process(vlc(encoded, f"rtsp://127.0.0.1:{port}/clip"), tmp_path, "vlc") as server:
         server.wait_for_tcp(port)
-        command = stage.receiver(f"rtsp://127.0.0.1:{port}/clip", out, "--exit-on-end")
+        command = stage.receiver(f"rtsp://127.0.0.1:{port}/clip", out, "--duration", "7s")
         with peers.Process(command, tmp_path, "receiver") as receiver:
             assert receiver.wait(20) == 0, receiver.log
             report = receiver.json()
