@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test sessions robust check bench resilience fuzz soak soak-real soak-virtual clean
+.PHONY: setup demo test peers robust check bench resilience fuzz soak soak-real soak-virtual clean
 .DELETE_ON_ERROR:
 
 setup: .venv/ready
@@ -21,11 +21,11 @@ demo: setup
 	$(BIN)/python -m tests.support.demo
 
 test: setup
-	$(BIN)/python -m pytest -m 'not slow and not bench' --ignore=tests/robustness --ignore=tests/interop/sessions
+	$(BIN)/python -m pytest -m 'not slow and not bench' --ignore=tests/robustness --ignore=tests/interop/peers
 
-# RTSP with other programs at the far end, and between two machines.
-sessions: setup
-	$(BIN)/python -m pytest -m 'not slow and not bench' tests/interop/sessions
+# Whole programs with others at the far end, and between two machines.
+peers: setup
+	$(BIN)/python -m pytest -m 'not slow and not bench' tests/interop/peers
 
 robust: setup
 	$(BIN)/python -m pytest -m 'not slow and not bench' tests/robustness
