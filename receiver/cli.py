@@ -20,7 +20,7 @@ from protocol.errors import NoPeerError, ProtocolError, UsageError
 from protocol.rtsp import url
 from receiver.config import Latency, Listen, ReceiverConfig
 from receiver.control.groups import is_group
-from receiver.description import ENCODINGS, PROTECTION, read_description
+from receiver.description import ENCODINGS, PROTECTION, exists, read_description
 from receiver.media import Format
 from receiver.report.csv_file import csv_text
 from receiver.report.document import document
@@ -216,7 +216,10 @@ def mapping(text: str) -> tuple[int, Format]:
             f"cannot play {name!r}{units.suggestion(name, ENCODINGS)}: one of {', '.join(ENCODINGS.values())}"
         )
     encoding = ENCODINGS[name.lower()]
-    return int(number), Format(encoding, int(rate), int(channels or (2 if encoding == "opus" else 1)))
+    form = Format(encoding, int(rate), int(channels or (2 if encoding == "opus" else 1)))
+    if not exists(form):
+        raise UsageError(f"there is no {name}/{rate}" + (f"/{channels}" if channels else "") + ": look at the rate")
+    return int(number), form
 
 
 def audio_output(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from protocol import rtx, sdp
@@ -109,11 +110,23 @@ def playable_formats(media: sdp.MediaDescription) -> dict[int, Format]:
     """What of a media line can be played, by payload type, by whoever has its key if it is SRTP. Raises Malformed."""
     if media.protocol.upper() not in PROTOCOLS:
         return {}
-    return {
+    formats = {
         number: Format(ENCODINGS[known.encoding.lower()], known.clock_rate, known.channels, known.parameters)
         for number, known in sdp.rtp_formats(media).items()
         if known.encoding.lower() in ENCODINGS
     }
+    readings = {number: (form, replace(form, parameters={})) for number, form in formats.items()}
+    found = {number: next(filter(exists, forms), None) for number, forms in readings.items()}
+    return {number: form for number, form in found.items() if form is not None}  # odd parameters are passed over
+
+
+def exists(form: Format) -> bool:
+    """Whether the payload format has such a clock rate, and so many channels."""
+    try:
+        registry.depacketizer(form.encoding, form.clock_rate, form.channels, form.parameters)
+    except ProtocolError:
+        return False
+    return True
 
 
 def retransmission_formats(media: sdp.MediaDescription) -> dict[int, Format]:

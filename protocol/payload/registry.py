@@ -44,6 +44,9 @@ _CLOCK_RATES: Mapping[str, int] = {
 }
 """Where the payload format fixes it."""
 
+SLOWEST, FASTEST, MOST_CHANNELS = 4000, 192_000, 8
+"""Sound beyond these is nobody's, but costs whoever resamples it."""
+
 DEFAULT_PAYLOAD_TYPES: Mapping[int, tuple[str, int, int, Parameters]] = {
     0: ("PCMU", 8000, 1, {}),
     8: ("PCMA", 8000, 1, {}),
@@ -85,6 +88,8 @@ def _checked(encoding: str, clock_rate: int, channels: int) -> str:
         raise Unsupported("payload_format", f"{encoding}/{clock_rate}")
     if clock_rate != _CLOCK_RATES.get(name, clock_rate) or clock_rate < 1:
         raise Malformed("payload_format", f"{encoding} has no clock rate of {clock_rate}")
-    if not 1 <= channels <= 255:
-        raise Malformed("payload_format", f"{encoding} with {channels} channels")
+    if name not in _CLOCK_RATES and not SLOWEST <= clock_rate <= FASTEST:
+        raise Unsupported("payload_format", f"{encoding} at {clock_rate} Hz")
+    if not 1 <= channels <= MOST_CHANNELS:
+        raise Unsupported("payload_format", f"{encoding} with {channels} channels")
     return name

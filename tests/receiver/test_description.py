@@ -69,6 +69,21 @@ def test_what_cannot_be_played_is_left_out(tmp_path: Path) -> None:
     assert (listen.ports, set(formats)) == ((5006, 5007), {0})
 
 
+@pytest.mark.parametrize(
+    "form", ["H264/8000", "opus/44100/2", "L16/1", "L16/2147483647", "L16/48000/200", "PCMU/8000/9"]
+)
+def test_formats_that_there_are_not_are_left_out(tmp_path: Path, form: str) -> None:
+    """RFC 6184 §8.2.1, RFC 7587 §7; and sound that nobody has, but that would cost much to resample."""
+    text = f"v=0\nm=audio 5004 RTP/AVP 96\na=rtpmap:96 {form}\nm=audio 5006 RTP/AVP 0\n"
+    listen, formats = read(tmp_path, text)
+    assert (listen.ports, set(formats)) == ((5006, 5007), {0})
+
+
+def test_parameters_that_make_no_sense_are_passed_over(tmp_path: Path) -> None:
+    text = "v=0\nm=video 5004 RTP/AVP 96\na=rtpmap:96 H264/90000\na=fmtp:96 sprop-parameter-sets=%%%,Z0I=\n"
+    assert read(tmp_path, text)[1] == {96: Format("H264", 90_000)}
+
+
 def test_refusals(tmp_path: Path) -> None:
     assert "no usable SDP" in refusal(tmp_path, "hello")
     assert "no usable SDP" in refusal(tmp_path, "v=0\nm=video 99999 RTP/AVP 26\n")

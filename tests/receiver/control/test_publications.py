@@ -204,6 +204,7 @@ def test_a_sender_that_sends_nothing_is_told_of(receiving: Receiving, monkeypatc
 def test_what_cannot_be(receiving: Receiving) -> None:
     sender = receiving.caller()
     assert sender.announce(body=b"v=0\r\nm=video 0 RTP/AVP 32\r\n") == 415
+    assert sender.announce(body=b"v=0\r\nm=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/8000\r\n") == 415
     assert sender.announce(body=b"hello") == 400
     assert sender.announce() == 200
     assert sender.set_up("RTP/AVP;multicast;port=7000-7001").status == 461
