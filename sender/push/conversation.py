@@ -89,11 +89,10 @@ class Conversation:
     async def record(self, lower: str) -> None:
         """Announce everything, and send it, `lower` first, and by TCP where the server takes none of that, or packets
         beside the connection would go in the clear, which the connection itself does not. Raises FatalError."""
+        await self._announce()
         if self._client.connection.tls and not self._secure:
             lower = "TCP"
         self.lower = lower
-        await self._do(self._encrypt)
-        await self._client.ask("ANNOUNCE", headers=Headers.of(("Content-Type", "application/sdp")), body=self._sdp())
         refused: FatalError | None = None
         for index, stream in enumerate(self._pushed.streams):
             for choice in (self.lower,) if self._set_up else dict.fromkeys((lower, "TCP")):
@@ -113,6 +112,18 @@ class Conversation:
         await self._do(self._begin)
         names = ", ".join(self._pushed.streams[index].encoding for index in sorted(self._set_up))
         self._log(f"{self.place} takes {names}, by {self.lower}" + (", encrypted" if self._keys else ""))
+
+    async def _announce(self) -> None:
+        """Encrypted, and once more without where the server knows how but was told not to. Raises FatalError."""
+        form = Headers.of(("Content-Type", "application/sdp"))
+        await self._do(self._encrypt)
+        if self._secure:
+            response = await self._client.request("ANNOUNCE", headers=form, body=self._sdp())
+            if response.status == 200:
+                return
+            self._secure = False
+            await self._do(self._encrypt)
+        await self._client.ask("ANNOUNCE", headers=form, body=self._sdp())
 
     def _encrypt(self) -> None:
         """On the network thread: before anything may leave. Each agreement has its own keys: the next one counts RTCP

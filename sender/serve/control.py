@@ -29,6 +29,8 @@ from sender.serve.delivery import Agreement, Delivery
 
 _LOOK_S = 1.0
 _START_S = 3.0
+_PARTING_S = 1.0
+"""for receivers to leave by themselves."""
 _LOST = "its connection was lost"
 
 
@@ -71,6 +73,11 @@ class Control:
         asyncio.get_running_loop().call_later(_LOOK_S, self._look)
 
     async def _close(self) -> None:
+        """Receivers have heard the goodbye: those that say theirs get an answer."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + _PARTING_S
+        while self._server.sessions and loop.time() < until:
+            await asyncio.sleep(0.02)
         if self._listener is not None:
             self._listener.close()
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.interop import rtsp, stage
-from tests.interop.sessions import test_record
-from tests.interop.sessions.test_rtsp_receiver import gstreamer, play
+from tests.interop.peers import test_record
+from tests.interop.peers.test_rtsp_receiver import gstreamer, play
 from tests.support import certificates, media, peers
 
 
